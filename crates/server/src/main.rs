@@ -1,0 +1,3 @@
+//! kerolox
+
+fn main() {}
