@@ -1,0 +1,341 @@
+//! System records: the facts we keep beside messages. Small, typed, versioned; everything durable that is not a message.
+//!
+//! `size u32 | magic u32 | kind u16 | version u16 | fields`. An unknown kind or version is an error of its own: a log
+//! written by a newer Kerolox is refused, not misread.
+
+use std::collections::BTreeMap;
+
+use super::codec::{Malformed, Put, Reader};
+use super::{PREFIX_LEN, u32_at};
+use crate::config::{GroupConfig, TopicConfig, TopicFilterType};
+use crate::name::{GroupName, TopicName};
+use crate::offset::{LogOffset, QueueId, QueueOffset, TopicId};
+use crate::time::Timestamp;
+
+/// `KXSR`.
+pub const MAGIC: u32 = 0x4B58_5352;
+
+const VERSION: u16 = 1;
+const FIELDS_AT: usize = PREFIX_LEN + 4;
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum System {
+    /// A topic was created (`id` is `None`: the offset of this record becomes its id) or its configuration changed.
+    TopicChanged {
+        id: Option<TopicId>,
+        config: TopicConfig,
+    },
+    /// A topic was deleted with its queues and the offsets of all groups on it.
+    TopicDeleted {
+        id: TopicId,
+    },
+    GroupChanged {
+        config: GroupConfig,
+    },
+    GroupDeleted {
+        name: GroupName,
+        with_offsets: bool,
+    },
+    /// Consumer offsets of one group; later records win.
+    OffsetsCommitted {
+        group: GroupName,
+        offsets: Vec<CommittedOffset>,
+    },
+    /// The message record just before this one waits under a timer topic until `due`.
+    TimerScheduled {
+        due: Timestamp,
+    },
+    /// Timers that have been delivered (or given up), by the log offset of their message record.
+    TimersDone {
+        timers: Vec<LogOffset>,
+    },
+    /// Where numbering of a queue goes on, written before the queue's last message leaves with its segment.
+    QueueReached {
+        topic: TopicId,
+        queue: QueueId,
+        next: QueueOffset,
+    },
+    /// A key of the name server's configuration; `None` deletes it.
+    KvChanged {
+        namespace: String,
+        key: String,
+        value: Option<String>,
+    },
+}
+
+/// The next offset a group wants from a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommittedOffset {
+    pub topic: TopicId,
+    pub queue: QueueId,
+    pub offset: QueueOffset,
+}
+
+/// Why bytes are not a system record this version reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    #[error("system record of kind {kind}, version {version} was written by a newer kerolox")]
+    Newer { kind: u16, version: u16 },
+}
+
+impl System {
+    /// Appends the record.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.put_u32(0);
+        out.put_u32(MAGIC);
+        out.extend_from_slice(&self.kind().to_be_bytes());
+        out.extend_from_slice(&VERSION.to_be_bytes());
+        self.put_fields(out);
+        let len = u32::try_from(out.len() - start).expect("system records are small");
+        out[start..start + 4].copy_from_slice(&len.to_be_bytes());
+    }
+
+    /// Reads the whole record that `bytes` is.
+    pub fn decode(bytes: &[u8]) -> Result<System, DecodeError> {
+        if u32_at(bytes, 4) != Some(MAGIC) || bytes.len() < FIELDS_AT {
+            return Err(Malformed { at: 0 }.into());
+        }
+        let kind = u16::from_be_bytes([bytes[8], bytes[9]]);
+        let version = u16::from_be_bytes([bytes[10], bytes[11]]);
+        let newer = DecodeError::Newer { kind, version };
+        if version != VERSION {
+            return Err(newer);
+        }
+        let mut fields = Reader::new(&bytes[FIELDS_AT..]);
+        let system = match kind {
+            1 => {
+                let id = match fields.u64()? {
+                    u64::MAX => None,
+                    id => Some(TopicId(LogOffset(id))),
+                };
+                System::TopicChanged { id, config: read_topic(&mut fields)? }
+            }
+            2 => System::TopicDeleted { id: TopicId(LogOffset(fields.u64()?)) },
+            3 => System::GroupChanged { config: read_group(&mut fields)? },
+            4 => System::GroupDeleted { name: GroupName::trusted(fields.text()?), with_offsets: fields.bool()? },
+            5 => System::OffsetsCommitted {
+                group: GroupName::trusted(fields.text()?),
+                offsets: read_offsets(&mut fields)?,
+            },
+            6 => System::TimerScheduled { due: Timestamp(fields.i64()?) },
+            7 => System::TimersDone { timers: read_timers(&mut fields)? },
+            8 => System::QueueReached {
+                topic: TopicId(LogOffset(fields.u64()?)),
+                queue: QueueId(fields.u32()?),
+                next: QueueOffset(fields.u64()?),
+            },
+            9 => {
+                let (namespace, key) = (fields.text()?.to_owned(), fields.text()?.to_owned());
+                let value = if fields.bool()? { Some(fields.text()?.to_owned()) } else { None };
+                System::KvChanged { namespace, key, value }
+            }
+            _ => return Err(newer),
+        };
+        if !fields.is_empty() {
+            return Err(Malformed { at: bytes.len() }.into());
+        }
+        Ok(system)
+    }
+
+    fn kind(&self) -> u16 {
+        match self {
+            System::TopicChanged { .. } => 1,
+            System::TopicDeleted { .. } => 2,
+            System::GroupChanged { .. } => 3,
+            System::GroupDeleted { .. } => 4,
+            System::OffsetsCommitted { .. } => 5,
+            System::TimerScheduled { .. } => 6,
+            System::TimersDone { .. } => 7,
+            System::QueueReached { .. } => 8,
+            System::KvChanged { .. } => 9,
+        }
+    }
+
+    fn put_fields(&self, out: &mut Vec<u8>) {
+        match self {
+            System::TopicChanged { id, config } => {
+                out.put_u64(id.map_or(u64::MAX, |id| id.0.0));
+                put_topic(out, config);
+            }
+            System::TopicDeleted { id } => out.put_u64(id.0.0),
+            System::GroupChanged { config } => put_group(out, config),
+            System::GroupDeleted { name, with_offsets } => {
+                out.put_text(name.as_str());
+                out.put_bool(*with_offsets);
+            }
+            System::OffsetsCommitted { group, offsets } => {
+                out.put_text(group.as_str());
+                put_count(out, offsets.len());
+                for entry in offsets {
+                    out.put_u64(entry.topic.0.0);
+                    out.put_u32(entry.queue.0);
+                    out.put_u64(entry.offset.0);
+                }
+            }
+            System::TimerScheduled { due } => out.put_i64(due.0),
+            System::TimersDone { timers } => {
+                put_count(out, timers.len());
+                timers.iter().for_each(|timer| out.put_u64(timer.0));
+            }
+            System::QueueReached { topic, queue, next } => {
+                out.put_u64(topic.0.0);
+                out.put_u32(queue.0);
+                out.put_u64(next.0);
+            }
+            System::KvChanged { namespace, key, value } => {
+                out.put_text(namespace);
+                out.put_text(key);
+                out.put_bool(value.is_some());
+                if let Some(value) = value {
+                    out.put_text(value);
+                }
+            }
+        }
+    }
+}
+
+/// Appends the fields of a topic's configuration; also used by what the broker's projections save.
+pub fn put_topic(out: &mut Vec<u8>, config: &TopicConfig) {
+    out.put_text(config.name.as_str());
+    out.put_u32(config.read_queues);
+    out.put_u32(config.write_queues);
+    out.put_u32(config.perm);
+    out.put_u8(match config.filter_type {
+        TopicFilterType::SingleTag => 0,
+        TopicFilterType::MultiTag => 1,
+    });
+    out.put_u32(config.sys_flag);
+    out.put_bool(config.order);
+    put_attributes(out, &config.attributes);
+}
+
+/// Reads what [`put_topic`] wrote.
+pub fn read_topic(fields: &mut Reader<'_>) -> Result<TopicConfig, Malformed> {
+    Ok(TopicConfig {
+        name: TopicName::trusted(fields.text()?),
+        read_queues: fields.u32()?,
+        write_queues: fields.u32()?,
+        perm: fields.u32()?,
+        filter_type: if fields.u8()? == 1 { TopicFilterType::MultiTag } else { TopicFilterType::SingleTag },
+        sys_flag: fields.u32()?,
+        order: fields.bool()?,
+        attributes: read_attributes(fields)?,
+    })
+}
+
+/// Appends the fields of a group's configuration.
+pub fn put_group(out: &mut Vec<u8>, config: &GroupConfig) {
+    out.put_text(config.name.as_str());
+    out.put_bool(config.consume_enable);
+    out.put_bool(config.consume_from_min_enable);
+    out.put_bool(config.consume_broadcast_enable);
+    out.put_bool(config.consume_message_orderly);
+    out.put_u32(config.retry_queues);
+    out.put_i32(config.retry_max);
+    out.put_i64(config.broker_id);
+    out.put_i64(config.which_broker_when_consume_slowly);
+    out.put_bool(config.notify_consumer_ids_changed);
+    out.put_u32(config.sys_flag);
+    out.put_u32(config.consume_timeout_minutes);
+    put_attributes(out, &config.attributes);
+}
+
+/// Reads what [`put_group`] wrote.
+pub fn read_group(fields: &mut Reader<'_>) -> Result<GroupConfig, Malformed> {
+    Ok(GroupConfig {
+        name: GroupName::trusted(fields.text()?),
+        consume_enable: fields.bool()?,
+        consume_from_min_enable: fields.bool()?,
+        consume_broadcast_enable: fields.bool()?,
+        consume_message_orderly: fields.bool()?,
+        retry_queues: fields.u32()?,
+        retry_max: fields.i32()?,
+        broker_id: fields.i64()?,
+        which_broker_when_consume_slowly: fields.i64()?,
+        notify_consumer_ids_changed: fields.bool()?,
+        sys_flag: fields.u32()?,
+        consume_timeout_minutes: fields.u32()?,
+        attributes: read_attributes(fields)?,
+    })
+}
+
+fn read_offsets(fields: &mut Reader<'_>) -> Result<Vec<CommittedOffset>, Malformed> {
+    let count = fields.u32()?;
+    (0..count)
+        .map(|_| {
+            Ok(CommittedOffset {
+                topic: TopicId(LogOffset(fields.u64()?)),
+                queue: QueueId(fields.u32()?),
+                offset: QueueOffset(fields.u64()?),
+            })
+        })
+        .collect()
+}
+
+fn read_timers(fields: &mut Reader<'_>) -> Result<Vec<LogOffset>, Malformed> {
+    let count = fields.u32()?;
+    (0..count).map(|_| fields.u64().map(LogOffset)).collect()
+}
+
+fn put_attributes(out: &mut Vec<u8>, attributes: &BTreeMap<String, String>) {
+    put_count(out, attributes.len());
+    for (name, value) in attributes {
+        out.put_text(name);
+        out.put_text(value);
+    }
+}
+
+fn read_attributes(fields: &mut Reader<'_>) -> Result<BTreeMap<String, String>, Malformed> {
+    let count = fields.u32()?;
+    (0..count).map(|_| Ok((fields.text()?.to_owned(), fields.text()?.to_owned()))).collect()
+}
+
+fn put_count(out: &mut Vec<u8>, count: usize) {
+    out.put_u32(u32::try_from(count).expect("collections are far below 4 Gi entries"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_reads_back_as_it_was_written() {
+        let topic = TopicId(LogOffset(48));
+        let mut config = TopicConfig::new(TopicName::trusted("orders"), 8);
+        config.attributes.insert("flush".into(), "async".into());
+        let facts = [
+            System::TopicChanged { id: None, config: config.clone() },
+            System::TopicChanged { id: Some(topic), config },
+            System::TopicDeleted { id: topic },
+            System::GroupChanged { config: GroupConfig::new(GroupName::trusted("billing")) },
+            System::GroupDeleted { name: GroupName::trusted("billing"), with_offsets: true },
+            System::OffsetsCommitted {
+                group: GroupName::trusted("billing"),
+                offsets: vec![CommittedOffset { topic, queue: QueueId(3), offset: QueueOffset(7) }],
+            },
+            System::TimerScheduled { due: Timestamp(1_700_000_000_000) },
+            System::TimersDone { timers: vec![LogOffset(1), LogOffset(2)] },
+            System::QueueReached { topic, queue: QueueId(1), next: QueueOffset(9) },
+            System::KvChanged { namespace: "ORDER_TOPIC_CONFIG".into(), key: "orders".into(), value: None },
+            System::KvChanged { namespace: "n".into(), key: "k".into(), value: Some("v".into()) },
+        ];
+        for fact in facts {
+            let mut bytes = Vec::new();
+            fact.encode(&mut bytes);
+            assert_eq!(System::decode(&bytes), Ok(fact.clone()));
+            assert!(System::decode(&bytes[..bytes.len() - 1]).is_err(), "a cut record is refused: {fact:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_of_a_newer_kerolox_is_named_not_misread() {
+        let mut bytes = Vec::new();
+        System::TimerScheduled { due: Timestamp(1) }.encode(&mut bytes);
+        bytes[9] = 200;
+        assert_eq!(System::decode(&bytes), Err(DecodeError::Newer { kind: 200, version: 1 }));
+    }
+}
