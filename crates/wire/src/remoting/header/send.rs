@@ -1,0 +1,211 @@
+//! Sending: 10, 310, 320, and the replies of request-reply messaging, 324 and 325.
+//!
+//! Two spellings of the same fields: full names (10, 324) and one letter each (310, 320, 325). The
+//! code decides which is read. No allocation unless a name carries an escape.
+
+use std::borrow::Cow;
+
+use super::{FieldError, boolean, number, optional_number, string};
+use crate::remoting::code::RequestCode;
+use crate::remoting::command::{Header, Text};
+
+/// A message to be stored, without its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendHeader<'h> {
+    /// Group of the sender.
+    pub producer_group: Cow<'h, str>,
+    /// Where the message goes.
+    pub topic: Cow<'h, str>,
+    /// Template for a topic that does not exist yet, usually `TBW102`.
+    pub default_topic: Cow<'h, str>,
+    /// Queues a new topic shall get.
+    pub default_topic_queue_nums: i32,
+    /// Queue within the topic; negative leaves the choice to the broker.
+    pub queue_id: i32,
+    /// Bits of the stored record: compression, transaction, ...
+    pub sys_flag: i32,
+    /// The sender's clock, milliseconds since 1970.
+    pub born_timestamp: i64,
+    /// The application's own 32 bits.
+    pub flag: i32,
+    /// Properties as the record keeps them, still escaped.
+    pub properties: Option<Text<'h>>,
+    /// How often a consumer has already had it.
+    pub reconsume_times: i32,
+    /// Multi-site unit flag.
+    pub unit_mode: bool,
+    /// Deliveries before the dead-letter topic, where the sender says.
+    pub max_reconsume_times: Option<i32>,
+    /// The body is a client batch.
+    pub batch: bool,
+}
+
+/// The fields before their kinds are checked. All absent at first.
+#[derive(Default)]
+struct Raw<'h> {
+    producer_group: Option<Text<'h>>,
+    topic: Option<Text<'h>>,
+    default_topic: Option<Text<'h>>,
+    default_topic_queue_nums: Option<Text<'h>>,
+    queue_id: Option<Text<'h>>,
+    sys_flag: Option<Text<'h>>,
+    born_timestamp: Option<Text<'h>>,
+    flag: Option<Text<'h>>,
+    properties: Option<Text<'h>>,
+    reconsume_times: Option<Text<'h>>,
+    unit_mode: Option<Text<'h>>,
+    max_reconsume_times: Option<Text<'h>>,
+    batch: Option<Text<'h>>,
+}
+
+impl<'h> SendHeader<'h> {
+    /// Reads the fields in the spelling of the header's code; 320 implies a batch.
+    pub fn decode(header: &'h Header<'_>) -> Result<SendHeader<'h>, FieldError> {
+        let raw = match header.request_code() {
+            RequestCode::SEND_MESSAGE | RequestCode::SEND_REPLY_MESSAGE => Raw::full(header),
+            _ => Raw::letters(header),
+        };
+        let batch = raw.batch.is_some_and(boolean) || header.request_code() == RequestCode::SEND_BATCH_MESSAGE;
+        Ok(SendHeader {
+            producer_group: string(raw.producer_group, "producerGroup")?,
+            topic: string(raw.topic, "topic")?,
+            default_topic: string(raw.default_topic, "defaultTopic")?,
+            default_topic_queue_nums: number(raw.default_topic_queue_nums, "defaultTopicQueueNums")?,
+            queue_id: number(raw.queue_id, "queueId")?,
+            sys_flag: number(raw.sys_flag, "sysFlag")?,
+            born_timestamp: number(raw.born_timestamp, "bornTimestamp")?,
+            flag: number(raw.flag, "flag")?,
+            properties: raw.properties,
+            reconsume_times: optional_number(raw.reconsume_times, "reconsumeTimes")?.unwrap_or(0),
+            unit_mode: raw.unit_mode.is_some_and(boolean),
+            max_reconsume_times: optional_number(raw.max_reconsume_times, "maxReconsumeTimes")?,
+            batch,
+        })
+    }
+
+    /// The fields in letters, for a request of ours (310 or 320).
+    pub fn fields(&self) -> [(&'static str, Cow<'_, str>); 13] {
+        let properties = self.properties.map_or(Cow::Borrowed(""), |text| text.to_cow());
+        let max_reconsume_times = self.max_reconsume_times.unwrap_or(0);
+        [
+            ("a", Cow::Borrowed(&*self.producer_group)),
+            ("b", Cow::Borrowed(&*self.topic)),
+            ("c", Cow::Borrowed(&*self.default_topic)),
+            ("d", Cow::Owned(self.default_topic_queue_nums.to_string())),
+            ("e", Cow::Owned(self.queue_id.to_string())),
+            ("f", Cow::Owned(self.sys_flag.to_string())),
+            ("g", Cow::Owned(self.born_timestamp.to_string())),
+            ("h", Cow::Owned(self.flag.to_string())),
+            ("i", properties),
+            ("j", Cow::Owned(self.reconsume_times.to_string())),
+            ("k", Cow::Owned(self.unit_mode.to_string())),
+            ("l", Cow::Owned(max_reconsume_times.to_string())),
+            ("m", Cow::Owned(self.batch.to_string())),
+        ]
+    }
+}
+
+impl<'h> Raw<'h> {
+    fn letters(header: &'h Header<'_>) -> Raw<'h> {
+        let mut raw = Raw::default();
+        for (key, value) in header.fields() {
+            let &[letter] = key.raw().as_bytes() else { continue };
+            let slot = match letter {
+                b'a' => &mut raw.producer_group,
+                b'b' => &mut raw.topic,
+                b'c' => &mut raw.default_topic,
+                b'd' => &mut raw.default_topic_queue_nums,
+                b'e' => &mut raw.queue_id,
+                b'f' => &mut raw.sys_flag,
+                b'g' => &mut raw.born_timestamp,
+                b'h' => &mut raw.flag,
+                b'i' => &mut raw.properties,
+                b'j' => &mut raw.reconsume_times,
+                b'k' => &mut raw.unit_mode,
+                b'l' => &mut raw.max_reconsume_times,
+                b'm' => &mut raw.batch,
+                _ => continue,
+            };
+            *slot = Some(value);
+        }
+        raw
+    }
+
+    fn full(header: &'h Header<'_>) -> Raw<'h> {
+        let mut raw = Raw::default();
+        for (key, value) in header.fields() {
+            let slot = match key.raw() {
+                "producerGroup" => &mut raw.producer_group,
+                "topic" => &mut raw.topic,
+                "defaultTopic" => &mut raw.default_topic,
+                "defaultTopicQueueNums" => &mut raw.default_topic_queue_nums,
+                "queueId" => &mut raw.queue_id,
+                "sysFlag" => &mut raw.sys_flag,
+                "bornTimestamp" => &mut raw.born_timestamp,
+                "flag" => &mut raw.flag,
+                "properties" => &mut raw.properties,
+                "reconsumeTimes" => &mut raw.reconsume_times,
+                "unitMode" => &mut raw.unit_mode,
+                "maxReconsumeTimes" => &mut raw.max_reconsume_times,
+                "batch" => &mut raw.batch,
+                _ => continue,
+            };
+            *slot = Some(value);
+        }
+        raw
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LETTERS: &str = r#"{"code":310,"extFields":{"a":"PG","b":"T","c":"TBW102","d":"4","e":"-1","f":"1","g":"17","h":"3","i":"K\u0001v\u0002","j":"2","k":"TRUE","l":"16","m":"false","n":"broker-a","Signature":"s"}}"#;
+    const FULL: &str = r#"{"code":10,"extFields":{"producerGroup":"PG","topic":"T","defaultTopic":"TBW102","defaultTopicQueueNums":4,"queueId":-1,"sysFlag":1,"bornTimestamp":17,"flag":3,"properties":"K\u0001v\u0002","reconsumeTimes":"2","unitMode":true,"maxReconsumeTimes":"16","batch":"0"}}"#;
+
+    #[test]
+    fn both_spellings_read_the_same() {
+        let letters = Header::parse_json(LETTERS.as_bytes()).unwrap();
+        let full = Header::parse_json(FULL.as_bytes()).unwrap();
+        let send = SendHeader::decode(&letters).unwrap();
+
+        assert_eq!(send, SendHeader::decode(&full).unwrap());
+        assert_eq!(
+            send,
+            SendHeader {
+                producer_group: "PG".into(),
+                topic: "T".into(),
+                default_topic: "TBW102".into(),
+                default_topic_queue_nums: 4,
+                queue_id: -1,
+                sys_flag: 1,
+                born_timestamp: 17,
+                flag: 3,
+                properties: Some(Text::plain("K\u{1}v\u{2}")),
+                reconsume_times: 2,
+                unit_mode: true,
+                max_reconsume_times: Some(16),
+                batch: false,
+            }
+        );
+        assert!(matches!(send.topic, Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn the_batch_code_implies_a_batch() {
+        let json = LETTERS.replace("310", "320");
+        assert!(SendHeader::decode(&Header::parse_json(json.as_bytes()).unwrap()).unwrap().batch);
+    }
+
+    #[test]
+    fn an_error_names_the_field() {
+        let without = LETTERS.replace("\"b\":\"T\",", "");
+        let header = Header::parse_json(without.as_bytes()).unwrap();
+        assert_eq!(SendHeader::decode(&header).unwrap_err(), FieldError::Missing("topic"));
+
+        let broken = LETTERS.replace("\"e\":\"-1\"", "\"e\":\"one\"");
+        let header = Header::parse_json(broken.as_bytes()).unwrap();
+        let error = SendHeader::decode(&header).unwrap_err();
+        assert_eq!(error.to_string(), "field queueId has the malformed value \"one\"");
+    }
+}
