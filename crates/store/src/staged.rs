@@ -1,0 +1,118 @@
+//! What one connection read, or one job, wants to append: records encoded outside the log's lock.
+//!
+//! A `Staged` is kept and reused, so that a message costs no allocation.
+
+use std::ops::Range;
+
+use model::record::message::EncodeError;
+use model::record::system::System;
+
+use crate::api::{Entry, QueueSlot};
+
+/// Records to be appended as one atomic piece.
+#[derive(Default)]
+pub struct Staged {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) entries: Vec<StagedEntry>,
+    pub(crate) keys: Vec<u64>,
+}
+
+pub(crate) struct StagedEntry {
+    /// Where the record starts in `bytes`; it ends where the next one starts.
+    pub start: usize,
+    pub len: u32,
+    /// How many of `keys` belong to it.
+    pub keys: u16,
+    /// `None` for a system record.
+    pub message: Option<MessageEntry>,
+    pub became: Entry,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct MessageEntry {
+    pub slot: QueueSlot,
+    pub durable: bool,
+    pub tag_hash: i32,
+}
+
+/// Keys of one message that are indexed; the rest is not found by key. The reference has no limit; 64 words are more
+/// than any client sets.
+const KEYS_MAX: usize = 64;
+
+impl Staged {
+    #[must_use]
+    pub fn new() -> Staged {
+        Staged::default()
+    }
+
+    /// Adds the message record that `write` appends. `durable` is the rule of its topic; `keys` are
+    /// [`key_hash`](crate::key_hash) values. Answers the index of the entry. On an error nothing is added.
+    pub fn message(
+        &mut self,
+        slot: QueueSlot,
+        durable: bool,
+        tag_hash: i32,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<Range<usize>, EncodeError>,
+        keys: impl Iterator<Item = u64>,
+    ) -> Result<usize, EncodeError> {
+        let start = self.bytes.len();
+        write(&mut self.bytes)?;
+        let before = self.keys.len();
+        self.keys.extend(keys.take(KEYS_MAX));
+        let keys = u16::try_from(self.keys.len() - before).expect("at most KEYS_MAX");
+        Ok(self.push(start, keys, Some(MessageEntry { slot, durable, tag_hash })))
+    }
+
+    /// Adds a system record. Answers the index of the entry.
+    pub fn system(&mut self, record: &System) -> usize {
+        let start = self.bytes.len();
+        record.encode(&mut self.bytes);
+        self.push(start, 0, None)
+    }
+
+    fn push(&mut self, start: usize, keys: u16, message: Option<MessageEntry>) -> usize {
+        let len = u32::try_from(self.bytes.len() - start).expect("records are far below 4 GiB");
+        self.entries.push(StagedEntry { start, len, keys, message, became: Entry::default() });
+        self.entries.len() - 1
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    #[must_use]
+    pub fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Forgets all entries and keeps the memory.
+    pub fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    /// Gives up the entries from index `entries` on.
+    pub fn truncate(&mut self, entries: usize) {
+        if let Some(first) = self.entries.get(entries) {
+            self.bytes.truncate(first.start);
+            let kept: usize = self.entries[..entries].iter().map(|entry| usize::from(entry.keys)).sum();
+            self.keys.truncate(kept);
+            self.entries.truncate(entries);
+        }
+    }
+
+    /// Where entry `index` went. Valid after a successful append.
+    ///
+    /// # Panics
+    /// If there is no such entry.
+    #[must_use]
+    pub fn entry(&self, index: usize) -> Entry {
+        self.entries[index].became
+    }
+}
