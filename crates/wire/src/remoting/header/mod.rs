@@ -4,8 +4,16 @@
 //! ignored, as every peer does. A required field that is absent and a value of the wrong kind are
 //! errors that name the field; range checks belong to the broker.
 
+pub mod client;
+mod fields;
+pub mod group;
+pub mod message;
+pub mod namesrv;
+pub mod offset;
 pub mod pull;
 pub mod send;
+pub mod stats;
+pub mod topic;
 
 use std::borrow::Cow;
 use std::str::FromStr;

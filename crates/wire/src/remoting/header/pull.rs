@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::fields::headers;
 use super::{FieldError, number, optional_number, string};
 use crate::remoting::command::{Header, Text};
 
@@ -49,6 +50,19 @@ pub struct PullHeader<'h> {
     pub proxy_forward_client_id: Option<Cow<'h, str>>,
 }
 
+headers! {
+    /// The answer to a pull. Behind it, for code 0, the records.
+    pub struct PullAnswer {
+        suggest_which_broker_id: i64 = "suggestWhichBrokerId",
+        next_begin_offset: i64 = "nextBeginOffset",
+        min_offset: i64 = "minOffset",
+        max_offset: i64 = "maxOffset",
+        topic_sys_flag: Option<i32> = "topicSysFlag",
+        group_sys_flag: Option<i32> = "groupSysFlag",
+    }
+}
+
+/// The fields before their kinds are checked. All absent at first.
 #[derive(Default)]
 struct Raw<'h> {
     consumer_group: Option<Text<'h>>,

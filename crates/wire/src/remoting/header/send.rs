@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::fields::headers;
 use super::{FieldError, boolean, number, optional_number, string};
 use crate::remoting::code::RequestCode;
 use crate::remoting::command::{Header, Text};
@@ -38,6 +39,20 @@ pub struct SendHeader<'h> {
     pub max_reconsume_times: Option<i32>,
     /// The body is a client batch.
     pub batch: bool,
+}
+
+headers! {
+    /// The answer to a send that was stored: codes 0, 10, 11 and 12.
+    pub struct SendAnswer<'h> {
+        /// Message id with the log offset in it; of a batch one for each message, joined by commas.
+        msg_id: Cow<'h, str> = "msgId",
+        queue_id: i32 = "queueId",
+        /// Of a batch the first message's.
+        queue_offset: i64 = "queueOffset",
+        transaction_id: Option<Cow<'h, str>> = "transactionId",
+        region: Option<Cow<'h, str>> = "MSG_REGION",
+        trace_on: Option<bool> = "TRACE_ON",
+    }
 }
 
 /// The fields before their kinds are checked. All absent at first.

@@ -39,6 +39,12 @@ impl<'a> Response<'a> {
         self
     }
 
+    /// Many fields, as the structs in [`super::header`] give them.
+    pub fn fields<V: Into<Value<'a>>>(mut self, fields: impl IntoIterator<Item = (&'a str, V)>) -> Response<'a> {
+        self.0.fields.extend(fields.into_iter().map(|(name, value)| (name, value.into())));
+        self
+    }
+
     /// The body; empty by default.
     pub fn body(mut self, body: impl Into<Cow<'a, [u8]>>) -> Response<'a> {
         self.0.body = body.into();

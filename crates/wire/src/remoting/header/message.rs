@@ -1,0 +1,53 @@
+//! Single messages: looking them up (12, 33), sending them back (36), and looking into a queue (321).
+
+use std::borrow::Cow;
+
+use super::fields::headers;
+
+headers! {
+    /// 12: messages by key within a time window. Body of the answer: records.
+    pub struct QueryMessage<'h> {
+        topic: Cow<'h, str> = "topic",
+        key: Cow<'h, str> = "key",
+        max_num: i32 = "maxNum",
+        begin_timestamp: i64 = "beginTimestamp",
+        end_timestamp: i64 = "endTimestamp",
+        /// `key` is the unique key that the client gave.
+        unique_key_query: Option<bool> = "_UNIQUE_KEY_QUERY",
+    }
+
+    /// The answer to 12: how far the key index reaches.
+    pub struct QueryMessageAnswer {
+        index_last_update_timestamp: i64 = "indexLastUpdateTimestamp",
+        index_last_update_phyoffset: i64 = "indexLastUpdatePhyoffset",
+    }
+
+    /// 33: the message at a log offset. Body of the answer: one record.
+    pub struct ViewMessage<'h> {
+        topic: Option<Cow<'h, str>> = "topic",
+        /// Log offset.
+        offset: i64 = "offset",
+    }
+
+    /// 36: a message that could not be consumed, for its retry or dead-letter topic.
+    pub struct SendBack<'h> {
+        /// Log offset of the message.
+        offset: i64 = "offset",
+        group: Cow<'h, str> = "group",
+        /// Negative: dead letter. 0: the broker chooses. Else a delay level.
+        delay_level: i32 = "delayLevel",
+        origin_msg_id: Option<Cow<'h, str>> = "originMsgId",
+        origin_topic: Option<Cow<'h, str>> = "originTopic",
+        unit_mode: Option<bool> = "unitMode",
+        max_reconsume_times: Option<i32> = "maxReconsumeTimes",
+    }
+
+    /// 321: units of a queue, for a curious admin.
+    pub struct QueryConsumeQueue<'h> {
+        topic: Option<Cow<'h, str>> = "topic",
+        queue_id: Option<i32> = "queueId",
+        index: Option<i64> = "index",
+        count: Option<i32> = "count",
+        consumer_group: Option<Cow<'h, str>> = "consumerGroup",
+    }
+}
