@@ -1,0 +1,33 @@
+package conformance;
+
+import org.apache.rocketmq.client.ClientConfig;
+import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.exception.MQClientException;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.common.protocol.heartbeat.MessageModel;
+
+/** Where this client's names differ from the other versions'. */
+final class Compat {
+    /** Part of topic and group names, so that several versions can share a server. */
+    static final String NAME = "498";
+
+    private Compat() {}
+
+    /** Registers what only some versions can do. */
+    static void registerMore(Harness harness) {
+        Batches.register(harness);
+        LitePulling.register(harness);
+    }
+
+    static void setPollNameServerInterval(ClientConfig client, int millis) {
+        client.setPollNameServerInterval(millis);
+    }
+
+    static void setBroadcasting(DefaultMQPushConsumer consumer) {
+        consumer.setMessageModel(MessageModel.BROADCASTING);
+    }
+
+    static void createTopic(DefaultMQProducer producer, String topic, int queues) throws MQClientException {
+        producer.createTopic("TBW102", topic, queues);
+    }
+}

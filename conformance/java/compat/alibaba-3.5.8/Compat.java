@@ -1,0 +1,32 @@
+package conformance;
+
+import org.apache.rocketmq.client.ClientConfig;
+import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.exception.MQClientException;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.common.protocol.heartbeat.MessageModel;
+
+/** Where this client's names differ from the other versions'. */
+final class Compat {
+    /** Part of topic and group names, so that several versions can share a server. */
+    static final String NAME = "358";
+
+    private Compat() {}
+
+    /** Registers what only some versions can do. */
+    static void registerMore(Harness harness) {
+        // This client has neither batches nor lite pull.
+    }
+
+    static void setPollNameServerInterval(ClientConfig client, int millis) {
+        client.setPollNameServerInteval(millis);
+    }
+
+    static void setBroadcasting(DefaultMQPushConsumer consumer) {
+        consumer.setMessageModel(MessageModel.BROADCASTING);
+    }
+
+    static void createTopic(DefaultMQProducer producer, String topic, int queues) throws MQClientException {
+        producer.createTopic("TBW102", topic, queues);
+    }
+}
