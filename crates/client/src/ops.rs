@@ -1,0 +1,13 @@
+//! The operations our own tools and peers use, one method each. Codes and fields are those of the protocol; an answer
+//! other than success is an [`Error::Refused`] unless the method says otherwise.
+
+mod messages;
+mod offsets;
+mod registration;
+mod route;
+mod topics;
+
+pub use messages::{Pull, Pulled, Send, Sent};
+pub use offsets::QueueRef;
+pub use registration::Registration;
+pub use route::{BrokerData, QueueData, Route};
