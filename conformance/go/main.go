@@ -1,8 +1,8 @@
 // Conformance driver for the official Go client, rocketmq-client-go v2.
 //
 // Runs every scenario against the server at NAMESRV_ADDR and prints one PASS, FAIL or SKIP line for
-// each; a crash of a scenario fails that scenario only. All run in parallel, except the one that
-// kills the server. Nothing here knows which server answers: the real Apache RocketMQ 5.3.3 passes
+// each; a crash of a scenario fails that scenario only. All run in parallel, except one that
+// creates topics twice and the one that kills the server. Nothing here knows which server answers: the real Apache RocketMQ 5.3.3 passes
 // every scenario too, so a failure is the server's.
 package main
 
@@ -43,9 +43,12 @@ var scenarios = []scenario{
 	{"broadcasting", 30 * time.Second, broadcasting},
 	{"ordered", 60 * time.Second, ordered},
 	{"retry-then-dead-letter", 60 * time.Second, retryThenDeadLetter},
-	{"admin-topics", 60 * time.Second, adminTopics},
 	{"error-codes", 30 * time.Second, errorCodes},
 }
+
+// adminCreate runs alone: in Java 5.3.3, registrations of topics changed at the same time overtake each
+// other on the way to the name server, and an old queue count may stay there.
+var adminCreate = scenario{"admin-topics", 30 * time.Second, adminTopics}
 
 // killRestart runs alone: it takes the server away from everybody.
 var killRestart = scenario{"kill-restart-under-load", 90 * time.Second, killRestartUnderLoad}
@@ -117,6 +120,9 @@ func main() {
 		counts sync.Mutex
 		failed int
 	)
+	if wanted(adminCreate) && !perform(adminCreate) {
+		failed++
+	}
 	for _, s := range scenarios {
 		if !wanted(s) {
 			continue
