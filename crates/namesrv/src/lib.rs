@@ -1,9 +1,10 @@
 //! The name server: which broker serves which topic, and which brokers are alive.
 //!
-//! A pure machine: the moment is an argument, callers are told by address and connection number, and
-//! nothing here reads a clock, a socket or a file, or knows the wire. Routes live in memory only: a
-//! broker registers again every few seconds, so a restart forgets nothing that matters. The one durable
-//! part is the key-value table ([`KvConfig`]), which is changed by facts of the log alone.
+//! [`Routes`] is a pure machine: the moment is an argument, callers are told by address and connection
+//! number, and it reads no clock, no socket and no file and does not know the wire. It lives in memory only:
+//! a broker registers again every few seconds, so a restart forgets nothing that matters. [`NameServer`] is
+//! the machine behind its lock. The key-value table is durable, so it is the broker's: [`plan_put`] and
+//! [`Settings`] are the rules for what becomes a fact in it.
 //!
 //! Deliberately absent: static topic mappings, acting masters presented as id 0, and the controller.
 
@@ -13,9 +14,10 @@ mod name;
 mod network;
 mod routes;
 mod settings;
+mod shared;
 
 pub use config::Config;
-pub use kv::{KvConfig, KvError, ORDER_TOPIC_CONFIG};
+pub use kv::{KvError, ORDER_TOPIC_CONFIG, plan_put};
 pub use name::{BrokerName, ClusterName};
 pub use network::{Network, NetworkError};
 pub use routes::{
@@ -23,3 +25,4 @@ pub use routes::{
     Registration, Route, Routes, Source, TopicEntry, TopicKind, Viewer,
 };
 pub use settings::{SettingError, Settings};
+pub use shared::NameServer;

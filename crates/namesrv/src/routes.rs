@@ -13,7 +13,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::IpAddr;
 
-use model::record::system::System;
 use model::{Millis, Timestamp, TopicName};
 
 pub use liveness::{Lost, MemberError, MemberId};
@@ -21,14 +20,12 @@ pub use lookup::{BrokerView, Route, TopicKind, Viewer};
 pub use register::{MasterAddress, RegisterError, Registered, Registration, TopicEntry};
 
 use crate::config::Config;
-use crate::kv::KvConfig;
 use crate::name::{BrokerName, ClusterName};
-use crate::settings::Settings;
 
 /// The id of the member of a broker name that takes writes; others follow it.
 pub(crate) const MASTER_ID: i64 = 0;
 
-/// The route table with the key-value table beside it.
+/// The route table.
 #[derive(Debug, Default)]
 pub struct Routes {
     config: Config,
@@ -36,8 +33,6 @@ pub struct Routes {
     brokers: BTreeMap<BrokerName, Broker>,
     /// Sum over all queue data of the larger of read and write queues.
     queues: u64,
-    kv: KvConfig,
-    settings: Settings,
 }
 
 /// The queues of a topic on one broker.
@@ -122,23 +117,6 @@ impl Routes {
     #[must_use]
     pub fn new(config: Config) -> Routes {
         Routes { config, ..Routes::default() }
-    }
-
-    /// Takes up a fact of the log: the key-value table and the switches are made of them.
-    pub fn apply(&mut self, fact: &System) {
-        self.kv.apply(fact);
-        self.settings.apply(fact);
-    }
-
-    /// The key-value table, to read and to plan changes.
-    #[must_use]
-    pub fn kv(&self) -> &KvConfig {
-        &self.kv
-    }
-
-    #[must_use]
-    pub fn settings(&self) -> &Settings {
-        &self.settings
     }
 
     /// Whether a broker at this address may change routes.

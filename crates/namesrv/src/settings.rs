@@ -7,7 +7,7 @@
 use model::record::system::System;
 
 /// Where changed switches lie in the key-value table.
-pub const NAMESPACE: &str = "NAMESRV_CONFIG";
+const NAMESPACE: &str = "NAMESRV_CONFIG";
 
 /// The switches, under the names of the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,23 +65,18 @@ impl Settings {
         Ok(facts)
     }
 
-    /// Takes up a fact; others than those of [`NAMESPACE`] change nothing. A deleted or unreadable value
-    /// means the default.
-    pub(crate) fn apply(&mut self, fact: &System) {
-        let System::KvChanged { namespace, key, value } = fact else { return };
-        if namespace != NAMESPACE {
-            return;
-        }
-        let value = value.as_deref().and_then(|value| value.parse().ok());
+    /// The switches as the key-value table has them: `get` answers by namespace and key. An absent or
+    /// unreadable value means the default.
+    #[must_use]
+    pub fn read<'a>(get: impl Fn(&str, &str) -> Option<&'a str>) -> Settings {
+        let value = |key: &str| get(NAMESPACE, key).and_then(|value| value.parse().ok());
         let default = Settings::default();
-        match key.as_str() {
-            "enableTopicList" => self.enable_topic_list = value.unwrap_or(default.enable_topic_list),
-            "enableAllTopicList" => self.enable_all_topic_list = value.unwrap_or(default.enable_all_topic_list),
-            "orderMessageEnable" => self.order_message_enable = value.unwrap_or(default.order_message_enable),
-            "returnOrderTopicConfigToBroker" => {
-                self.return_order_topic_config_to_broker = value.unwrap_or(default.return_order_topic_config_to_broker);
-            }
-            _ => {}
+        let [lists, all_topics, order, to_broker] = KEYS.map(value);
+        Settings {
+            enable_topic_list: lists.unwrap_or(default.enable_topic_list),
+            enable_all_topic_list: all_topics.unwrap_or(default.enable_all_topic_list),
+            order_message_enable: order.unwrap_or(default.order_message_enable),
+            return_order_topic_config_to_broker: to_broker.unwrap_or(default.return_order_topic_config_to_broker),
         }
     }
 
@@ -103,17 +98,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_planned_change_applies_and_a_deleted_one_falls_back_to_the_default() {
-        let mut settings = Settings::default();
+    fn a_planned_change_is_read_back_and_an_unreadable_one_is_the_default() {
         let facts = Settings::plan([("enableTopicList", "false"), ("orderMessageEnable", "true")]).expect("known keys");
-        facts.iter().for_each(|fact| settings.apply(fact));
+        let get = |namespace: &str, key: &str| {
+            facts.iter().find_map(|fact| match fact {
+                System::KvChanged { namespace: n, key: k, value } if n == namespace && k == key => value.as_deref(),
+                _ => None,
+            })
+        };
+        let settings = Settings::read(get);
         assert_eq!(settings, Settings { enable_topic_list: false, order_message_enable: true, ..Settings::default() });
         assert_eq!(settings.entries()[0], ("enableTopicList", false));
-
-        let deleted =
-            System::KvChanged { namespace: NAMESPACE.to_owned(), key: "enableTopicList".to_owned(), value: None };
-        settings.apply(&deleted);
-        assert!(settings.enable_topic_list);
+        assert_eq!(Settings::read(|_, _| Some("maybe")), Settings::default());
     }
 
     #[test]

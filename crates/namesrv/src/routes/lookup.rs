@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use model::TopicName;
 
 use super::{Broker, MASTER_ID, QueueData, Routes};
-use crate::kv::ORDER_TOPIC_CONFIG;
 use crate::name::{BrokerName, ClusterName};
 
 /// `topicSysFlag` bits.
@@ -44,7 +43,6 @@ pub struct Route<'a> {
     brokers: &'a BTreeMap<BrokerName, Broker>,
     viewer: Viewer,
     zone: Option<&'a str>,
-    order: Option<&'a str>,
 }
 
 impl<'a> Route<'a> {
@@ -63,12 +61,6 @@ impl<'a> Route<'a> {
     pub fn brokers(&self) -> impl Iterator<Item = BrokerView<'a>> {
         let route = *self;
         route.queues.iter().filter_map(move |data| route.broker(data))
-    }
-
-    /// The order configuration of the topic, if it has one and routes carry it.
-    #[must_use]
-    pub fn order(&self) -> Option<&'a str> {
-        self.order
     }
 
     fn broker(&self, data: &QueueData) -> Option<BrokerView<'a>> {
@@ -125,8 +117,7 @@ impl Routes {
     #[must_use]
     pub fn route(&self, topic: &str, viewer: Viewer) -> Option<Route<'_>> {
         let queues = self.topics.get(topic)?;
-        let order = self.settings.order_message_enable.then(|| self.kv.get(ORDER_TOPIC_CONFIG, topic)).flatten();
-        Some(Route { queues, brokers: &self.brokers, viewer, zone: None, order })
+        Some(Route { queues, brokers: &self.brokers, viewer, zone: None })
     }
 
     /// Every broker name, in the order of the names.

@@ -1,13 +1,8 @@
 //! Routes, cluster information and topic lists.
 
 use super::*;
-use crate::kv::ORDER_TOPIC_CONFIG;
 
 const HOST: &str = "192.0.2.10:10911";
-
-fn put(namespace: &str, key: &str, value: &str) -> System {
-    System::KvChanged { namespace: namespace.into(), key: key.into(), value: Some(value.into()) }
-}
 
 #[test]
 fn a_route_names_every_broker_of_the_topic_once() {
@@ -62,17 +57,6 @@ fn a_zone_keeps_its_own_brokers_and_those_without_master() {
     let route = routes.route("t", Viewer::Other).expect("known").in_zone("EAST");
     assert_eq!(route.brokers().map(|broker| broker.name()).collect::<Vec<_>>(), ["a", "s"]);
     assert_eq!(route.queues().map(|data| data.broker.as_str()).collect::<Vec<_>>(), ["a", "s"]);
-}
-
-#[test]
-fn order_configuration_travels_with_the_route_when_it_is_switched_on() {
-    let mut routes = Routes::default();
-    routes.register(&broker("a", 0, A, &[topic("t", 4)]), Source::InProcess, at(0)).expect("ours");
-    routes.apply(&put(ORDER_TOPIC_CONFIG, "t", "a:4"));
-    assert_eq!(routes.route("t", Viewer::Other).expect("known").order(), None);
-
-    routes.apply(&put(crate::settings::NAMESPACE, "orderMessageEnable", "true"));
-    assert_eq!(routes.route("t", Viewer::Other).expect("known").order(), Some("a:4"));
 }
 
 #[test]
