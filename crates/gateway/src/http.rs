@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::State;
@@ -18,8 +18,8 @@ use tokio::net::TcpListener;
 /// What the pages show. Cheap to clone: one a request.
 #[derive(Clone)]
 pub struct HttpState {
-    /// The numbers of `/metrics`; without a registry the page does not exist.
-    pub metrics: Option<Arc<Registry>>,
+    /// The numbers of `/metrics`, set when the parts that count exist. While it is empty the page does not exist.
+    pub metrics: Arc<OnceLock<Registry>>,
     /// Why the broker must not get traffic now, in words for an operator; empty means ready. Called once a request to
     /// `/readyz`, so it may read atomics but must not wait.
     pub unready: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
@@ -59,11 +59,11 @@ async fn readyz(State(state): State<HttpState>) -> (StatusCode, String) {
 }
 
 async fn metrics(State(state): State<HttpState>) -> Response {
-    let Some(registry) = state.metrics else {
-        return (StatusCode::NOT_FOUND, "metrics are off: set metrics.enabled = true\n").into_response();
+    let Some(registry) = state.metrics.get() else {
+        return (StatusCode::NOT_FOUND, "no metrics: still starting, or metrics.enabled = false\n").into_response();
     };
     let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &registry).expect("a String takes every write");
+    prometheus_client::encoding::text::encode(&mut text, registry).expect("a String takes every write");
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }
 
@@ -99,7 +99,7 @@ mod tests {
         registry.register("rocketmq_messages_in", "Messages stored", counter);
         let ready = Arc::clone(ready);
         HttpState {
-            metrics: Some(Arc::new(registry)),
+            metrics: Arc::new(OnceLock::from(registry)),
             unready: Arc::new(move || match ready.load(Ordering::Relaxed) {
                 true => Vec::new(),
                 false => vec!["recovering".into(), "disk full".into()],
@@ -140,7 +140,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_registry_there_is_no_metrics_page() {
-        let state = HttpState { metrics: None, ..state(&Arc::new(AtomicBool::new(true))) };
+        let state = HttpState { metrics: Arc::default(), ..state(&Arc::new(AtomicBool::new(true))) };
         let answer = metrics(State(state)).await;
         assert_eq!(answer.status(), StatusCode::NOT_FOUND);
     }

@@ -2,9 +2,10 @@
 //!
 //! Exit codes: 0 ok, 1 failed, 2 wrong usage or configuration, 4 something outside is in the way (port, lock, damaged log).
 
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Config, Sources, Values};
 use crate::failure::Failure;
@@ -16,13 +17,12 @@ use crate::serve;
     name = "kerolox",
     version,
     about,
-    arg_required_else_help = true,
     after_help = "First steps:\n  kerolox serve --dev        start on this machine and print a snippet for Java and Python\n  \
                   kerolox config docs        every setting with its default"
 )]
 pub struct CommandLine {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
@@ -82,23 +82,27 @@ impl Settings {
 
 /// Does what the command line says.
 pub fn run(line: CommandLine) -> Result<(), Failure> {
-    match line.command {
+    // Without a command: somebody who wants to know what there is.
+    let Some(command) = line.command else {
+        return print(&CommandLine::command().render_long_help().to_string());
+    };
+    match command {
         Command::Serve(settings) => serve::run(&settings.load()?.0, settings.dev),
-        Command::Config(ConfigCommand::Docs) => {
-            print!("{}", config::docs());
-            Ok(())
-        }
-        Command::Config(ConfigCommand::Show { settings, origin }) => {
-            print!("{}", config::show(&settings.load()?.1, origin));
-            Ok(())
-        }
+        Command::Config(ConfigCommand::Docs) => print(&config::docs()),
+        Command::Config(ConfigCommand::Show { settings, origin }) => print(&config::show(&settings.load()?.1, origin)),
+    }
+}
+
+/// Prints to standard output. A reader that went away, as `| head` does, wanted no more.
+pub fn print(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::failed(format!("cannot print: {error}"))),
+        _ => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -13,6 +13,7 @@ mod command;
 mod config;
 mod failure;
 mod logs;
+mod pages;
 mod serve;
 
 use std::process::ExitCode;

@@ -4,26 +4,26 @@
 //! accepted before recovery is done. What the parts do is theirs: here they are only introduced to each other.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use gateway::http::HttpState;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::advertise::{self, Advertised};
 use crate::banner::{self, Facts, Ports};
+use crate::command::print;
 use crate::config::Config;
 use crate::failure::{self, Failure, Kind};
 use crate::logs;
+use crate::pages::Pages;
 
 /// From the first signal to the exit. A supervisor that waits longer than this before it kills sees every drain finish.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// How often the system may choose a broker port again. Two free ports two apart are common.
+const PORT_CHOICES_MAX: usize = 16;
 
 /// Runs until a signal or a fatal error.
 pub fn run(config: &Config, dev: bool) -> Result<(), Failure> {
@@ -42,23 +42,24 @@ async fn serve(config: &Config, dev: bool) -> Result<(), Failure> {
     // Signals first: one that comes during recovery must not be lost.
     let mut signals = Signals::listen()?;
     let advertised = advertise::resolve(&config.node.advertise).map_err(Failure::usage)?;
-    let (sockets, ports) = Sockets::bind(config)?;
+    let (sockets, http, ports) = Sockets::bind(config)?;
     let broker_name = match config.node.name.as_str() {
         "" => advertise::host_name(),
         name => name.to_owned(),
     };
+    let pages = Pages::open(http, banner::name_server(advertised.address, &ports));
     let ground = Ground { config, broker_name: &broker_name, advertised: &advertised, ports };
-    let running = assemble(&ground, sockets).await?;
-    println!("{}", banner::text(&Facts { config, broker_name: &broker_name, advertised: &advertised, ports, dev }));
+    let running = assemble(&ground, sockets, &pages).await?;
+    print(&banner::text(&Facts { config, broker_name: &broker_name, advertised: &advertised, ports, dev }))?;
     info!(broker = %broker_name, address = %advertised.address, port = ports.broker.port(), "serving");
 
     let first = signals.next().await;
     info!(signal = first.name, "draining: no new sends, staged ones are answered");
+    pages.draining();
     tokio::select! {
-        drained = tokio::time::timeout(DRAIN_MAX, running.drain()) => match drained {
-            Ok(result) => result,
-            Err(_) => Err(Failure::failed(format!("not drained after {} s", DRAIN_MAX.as_secs()))),
-        },
+        drained = tokio::time::timeout(DRAIN_MAX, async { running.drain().await?; pages.close().await }) => {
+            drained.unwrap_or_else(|_| Err(Failure::failed(format!("not drained after {} s", DRAIN_MAX.as_secs()))))
+        }
         second = signals.next() => {
             warn!(signal = second.name, "second signal: exit without a drain");
             Err(Failure { kind: Kind::Signalled(second.number), text: "interrupted by a second signal".into() })
@@ -76,47 +77,22 @@ struct Ground<'a> {
 
 /// The parts at work.
 struct Running {
-    draining: Arc<AtomicBool>,
-    stop: watch::Sender<bool>,
-    http: JoinHandle<std::io::Result<()>>,
+    sockets: Sockets,
 }
 
 /// Builds the parts on the bound sockets and introduces them to each other.
-async fn assemble(ground: &Ground<'_>, sockets: Sockets) -> Result<Running, Failure> {
-    let (stop, stopped) = watch::channel(false);
-    let draining = Arc::new(AtomicBool::new(false));
+async fn assemble(ground: &Ground<'_>, sockets: Sockets, pages: &Pages) -> Result<Running, Failure> {
     let registry = Registry::default();
-    let state = HttpState {
-        metrics: ground.config.metrics.enabled.then(|| Arc::new(registry)),
-        unready: {
-            let draining = Arc::clone(&draining);
-            Arc::new(move || match draining.load(Ordering::Relaxed) {
-                true => vec!["draining".into()],
-                false => Vec::new(),
-            })
-        },
-        name_servers: banner::name_server(ground.advertised.address, &ground.ports).into(),
-    };
-    let http = tokio::spawn(gateway::http::serve(sockets.http, state, wait_for(stopped)));
-    Ok(Running { draining, stop, http })
+    pages.ready(ground.config.metrics.enabled.then_some(registry), Vec::new);
+    Ok(Running { sockets })
 }
 
 impl Running {
     /// Stops taking work and finishes what was begun.
     async fn drain(self) -> Result<(), Failure> {
-        self.draining.store(true, Ordering::Relaxed);
-        self.stop.send_replace(true);
-        match self.http.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Failure::failed(format!("http listener: {error}"))),
-            Err(panic) => Err(Failure::failed(format!("http listener: {panic}"))),
-        }
+        drop(self.sockets);
+        Ok(())
     }
-}
-
-/// Resolves once the value is true, or nobody can set it any more.
-async fn wait_for(mut stopped: watch::Receiver<bool>) {
-    drop(stopped.wait_for(|stop| *stop).await);
 }
 
 /// The opened ports.
@@ -124,22 +100,33 @@ struct Sockets {
     namesrv: TcpListener,
     broker: TcpListener,
     vip: TcpListener,
-    http: TcpListener,
 }
 
 impl Sockets {
-    fn bind(config: &Config) -> Result<(Self, Ports), Failure> {
+    /// Opens all ports; the one for HTTP apart, because its pages come first and go last.
+    fn bind(config: &Config) -> Result<(Self, TcpListener, Ports), Failure> {
         let listen = &config.listen;
         let bind = |key: &str, address: SocketAddr| {
             let bound = gateway::listen::bind(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
             bound.map_err(|error| failure::of_bind(key, address, &error))
         };
         let (namesrv_at, namesrv) = bind("listen.namesrv", listen.namesrv.0)?;
-        let (broker_at, broker) = bind("listen.broker", listen.broker.0)?;
-        let (vip_at, vip) = bind("listen.broker minus 2", vip_of(broker_at)?)?;
+        let bind_pair = || {
+            let (broker_at, broker) = bind("listen.broker", listen.broker.0)?;
+            let (vip_at, vip) = bind("listen.broker minus 2", vip_of(broker_at)?)?;
+            Ok(((broker_at, broker), (vip_at, vip)))
+        };
+        let mut pair = bind_pair();
+        // Where the system chose the broker's port, the one below it may belong to somebody: let it choose again.
+        let mut choices_left = if listen.broker.0.port() == 0 { PORT_CHOICES_MAX } else { 0 };
+        while pair.is_err() && choices_left > 0 {
+            choices_left -= 1;
+            pair = bind_pair();
+        }
+        let ((broker_at, broker), (vip_at, vip)) = pair?;
         let (http_at, http) = bind("listen.http", listen.http.0)?;
         let ports = Ports { namesrv: namesrv_at, broker: broker_at, vip: vip_at, http: http_at };
-        Ok((Self { namesrv, broker, vip, http }, ports))
+        Ok((Self { namesrv, broker, vip }, http, ports))
     }
 }
 
