@@ -205,14 +205,12 @@ impl Routes {
         }
         let (mut topics, mut queues) = (self.topics.len(), self.queues);
         for topic in registration.topics {
-            queues += u64::from(topic.read_queues.max(topic.write_queues));
-            match self.topics.get(topic.name) {
-                Some(row) => {
-                    let known = row.iter().find(|data| data.broker.as_str() == registration.broker);
-                    queues -= known.map_or(0, QueueData::queues);
-                }
-                None => topics += 1,
-            }
+            // Counted on the safe side: what shrinks makes no room here, and a topic named twice counts twice.
+            let known = self.topics.get(topic.name);
+            topics += usize::from(known.is_none());
+            let known = known.and_then(|row| row.iter().find(|data| data.broker.as_str() == registration.broker));
+            let asked = u64::from(topic.read_queues.max(topic.write_queues));
+            queues += asked.saturating_sub(known.map_or(0, QueueData::queues));
         }
         if topics > self.config.topics_max {
             return Err(RegisterError::Full { what: "topics", max: self.config.topics_max as u64 });

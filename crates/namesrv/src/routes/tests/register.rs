@@ -212,6 +212,11 @@ fn every_dimension_has_an_end_and_a_refusal_changes_nothing() {
     let again = Registration { version: version(2), ..broker("a", 0, A, &wider) };
     routes.register(&again, peer(1), at(0)).expect("32 queues instead of 12");
 
+    // Nor does a topic that is named twice make room for others.
+    let twice = [topic("t1", 0), topic("t1", 0), topic("w", 9)];
+    let refused = routes.register(&Registration { version: version(3), ..broker("a", 0, A, &twice) }, peer(1), at(0));
+    assert_eq!(refused, Err(RegisterError::Full { what: "queues", max: 40 }));
+
     routes.register(&broker("a", 1, B, &[]), peer(2), at(0)).expect("a second member");
     let refused = routes.register(&broker("a", 2, "127.0.0.1:3", &[]), peer(3), at(0));
     assert_eq!(refused, Err(RegisterError::Full { what: "brokers", max: 2 }));
