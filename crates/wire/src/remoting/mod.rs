@@ -4,6 +4,7 @@
 //! fields of an operation by the struct in [`header`] with the operation's name, a JSON body by the
 //! struct in [`body`]. Answers are written by [`reply`].
 
+pub mod body;
 pub mod code;
 pub mod command;
 pub mod frame;

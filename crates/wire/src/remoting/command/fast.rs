@@ -48,8 +48,8 @@ impl Walk<'_> {
             b"opaque" => header.opaque = self.integer()?,
             b"version" => header.version = self.integer()?,
             b"extFields" => {
-                header.fields.clear();
                 if !self.take_word(b"null") {
+                    header.fields.clear();
                     self.fields(&mut header.fields)?;
                 }
             }
@@ -62,7 +62,11 @@ impl Walk<'_> {
                 }
                 header.language = Language::from_name(&text[span.at as usize..(span.at + span.len) as usize]);
             }
-            b"remark" => header.remark = if self.take_word(b"null") { None } else { Some(self.string()?) },
+            b"remark" => {
+                if !self.take_word(b"null") {
+                    header.remark = Some(self.string()?);
+                }
+            }
             _ => drop(self.scalar()?),
         }
         Some(())

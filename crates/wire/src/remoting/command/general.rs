@@ -27,19 +27,15 @@ pub(super) fn parse<'a>(bytes: &[u8]) -> Result<Header<'a>, HeaderError> {
             "opaque" => header.opaque = integer(value, "opaque")?,
             "version" => header.version = integer(value, "version")?,
             "language" => header.language = language(value),
-            "remark" => header.remark = text(value).map(|remark| push(&mut texts, &remark)),
+            "remark" => header.remark = Some(push(&mut texts, &text(value))),
             "extFields" => {
                 header.fields.clear();
-                if is_null(value) {
-                    continue;
-                }
                 let fields: Members<'_> =
                     serde_json::from_str(value.get()).map_err(|_| HeaderError::Member("extFields"))?;
                 debug_assert!(fields.0.len() <= FIELDS_MAX, "the dialect's limit of keys is not above this one");
                 for (key, value) in &fields.0 {
-                    let Some(value) = text(value) else { continue };
                     let key = push(&mut texts, key);
-                    let value = push(&mut texts, &value);
+                    let value = push(&mut texts, &text(value));
                     header.fields.push(key, value)?;
                 }
             }
@@ -56,30 +52,23 @@ fn push(texts: &mut String, text: &str) -> Span {
     Span::new(start, texts.len(), false)
 }
 
-fn is_null(value: &RawValue) -> bool {
-    value.get() == "null"
-}
-
-/// A string's content; the JSON text of anything else; `None` for null.
-fn text(value: &RawValue) -> Option<Cow<'_, str>> {
+/// A string's content, or the JSON text of anything else. There are no nulls left, see
+/// [`dialect`].
+fn text(value: &RawValue) -> Cow<'_, str> {
     let raw = value.get();
-    if is_null(value) {
-        return None;
-    }
     if raw.starts_with('"') {
-        return Some(Cow::Owned(serde_json::from_str(raw).expect("a raw value is valid json")));
+        return Cow::Owned(serde_json::from_str(raw).expect("a raw value is valid json"));
     }
-    Some(Cow::Borrowed(raw))
+    Cow::Borrowed(raw)
 }
 
 fn integer(value: &RawValue, name: &'static str) -> Result<i32, HeaderError> {
-    let Some(text) = text(value) else { return Ok(0) };
-    text.trim().parse().map_err(|_| HeaderError::Member(name))
+    text(value).parse().map_err(|_| HeaderError::Member(name))
 }
 
 /// By name or by number; peers disagree.
 fn language(value: &RawValue) -> Language {
-    let Some(text) = text(value) else { return Language::OTHER };
+    let text = text(value);
     match text.parse() {
         Ok(number) => Language::from_number(number),
         Err(_) => Language::from_name(&text),

@@ -2,7 +2,7 @@
 //!
 //! Read and turned into JSON: bare keys, number keys, single quotes, trailing and doubled commas,
 //! comments, white space, number suffixes, `NaN`, control characters inside strings, unknown
-//! escapes. An object or array used as a key becomes a string key that holds its JSON text. What
+//! escapes. A member that is null is left out: it means what its absence means. An object or array used as a key becomes a string key that holds its JSON text. What
 //! remains an error: broken structure, bare words as values, text behind the value.
 //!
 //! `$ref` is left as it is.
@@ -134,7 +134,8 @@ impl<'a> Reader<'a> {
             if self.peek() == Some(b'}') {
                 break;
             }
-            if !std::mem::take(&mut first) {
+            let member = self.out.len();
+            if !first {
                 self.out.push(b',');
             }
             self.key()?;
@@ -145,7 +146,13 @@ impl<'a> Reader<'a> {
             self.at += 1;
             self.out.push(b':');
             self.skip_space()?;
+            let value = self.out.len();
             self.value()?;
+            if &self.out[value..] == b"null" {
+                self.out.truncate(member);
+            } else {
+                first = false;
+            }
             self.skip_space()?;
             if !matches!(self.peek(), Some(b',' | b'}')) {
                 return self.broken();
@@ -318,6 +325,7 @@ mod tests {
             (" { /* c */ \"a\" : // d\n 1 , } \n", r#"{"a":1}"#),
             (r#"[1L,.5,5.,+7,007,-0,1.0E-7,NaN]"#, "[1,0.5,5.0,7,7,-0,1.0E-7,null]"),
             ("{\"a\":\"tab\there\\u0001\"}", r#"{"a":"tab\there\u0001"}"#),
+            (r#"{a:null,b:[null],c:{d:NaN},e:null}"#, r#"{"b":[null],"c":{}}"#),
             (r#""\x41\q""#, "\"A\u{FFFD}q\""),
             (r#"{"$ref":"$.a.b"}"#, r#"{"$ref":"$.a.b"}"#),
         ];
