@@ -5,6 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use store::OpenError;
+
 /// What went wrong, as the shell sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -82,6 +84,26 @@ pub fn of_bind(key: &str, address: SocketAddr, error: &io::Error) -> Failure {
     Failure::condition(format!("cannot listen on {address} ({key}): {error}\n  {remedy}"))
 }
 
+/// A data directory that could not be opened.
+pub fn of_open(error: &OpenError) -> Failure {
+    match error {
+        OpenError::Locked { dir } => Failure::condition(format!(
+            "the data directory {dir} is in use by another kerolox\n  stop that process, or choose another directory: --data DIR"
+        )),
+        OpenError::Version { .. } => Failure::condition(format!(
+            "{error}\n  start the kerolox that wrote it, or choose another directory: --data DIR"
+        )),
+        OpenError::Option { .. } => Failure::usage(error),
+        OpenError::Damaged { .. } => Failure::condition(format!(
+            "{error}\n  messages that were acknowledged cannot be read back, so nothing is served. \
+             `kerolox store salvage FROM TO` copies what is whole into a new directory"
+        )),
+        OpenError::Load(_) | OpenError::Io { .. } => {
+            Failure::failed(format!("cannot open the data directory: {error}"))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +116,16 @@ mod tests {
             failure.text,
             "cannot listen on 0.0.0.0:10911 (listen.broker): address in use\n  another process listens there. Find it with \
              `ss -ltnp 'sport = :10911'`, or choose another port: --set listen.broker=0.0.0.0:PORT"
+        );
+        assert_eq!(failure.kind, Kind::ConditionNotMet);
+    }
+
+    #[test]
+    fn a_locked_directory_is_named_with_a_remedy() {
+        let failure = of_open(&OpenError::Locked { dir: "/data".into() });
+        assert_eq!(
+            failure.text,
+            "the data directory /data is in use by another kerolox\n  stop that process, or choose another directory: --data DIR"
         );
         assert_eq!(failure.kind, Kind::ConditionNotMet);
     }

@@ -4,10 +4,10 @@
 //! what it may be is in `keys.rs`.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use namesrv::{Network, NetworkError};
 use toml::Value;
 
 /// A type a key can have.
@@ -202,43 +202,11 @@ impl Setting for LogFormat {
     }
 }
 
-/// A network: an address and how many of its leading bits count. A lone address is a network of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cidr {
-    address: IpAddr,
-    prefix: u8,
-}
-
-impl Cidr {
-    /// Whether the address lies in this network. An IPv4 address that came in over an IPv6 socket counts as IPv4.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => {
-                let shift = 32 - u32::from(self.prefix);
-                u64::from(network.to_bits()) >> shift == u64::from(address.to_bits()) >> shift
-            }
-            (IpAddr::V6(network), IpAddr::V6(address)) => {
-                let shift = 128 - u32::from(self.prefix);
-                network.to_bits().checked_shr(shift) == address.to_bits().checked_shr(shift)
-            }
-            _ => false,
-        }
-    }
-}
-
-impl Setting for Cidr {
+impl Setting for Network {
     const EXPECTED: &'static str = "a network such as 10.0.0.0/8";
 
     fn read(value: &Value) -> Result<Self, String> {
-        let text = value.as_str().ok_or_else(|| expected::<Self>(value))?;
-        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
-        let address: IpAddr = address.parse().map_err(|_| expected::<Self>(value))?;
-        let bits = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Ok(bits), str::parse).map_err(|_| expected::<Self>(value))?;
-        if prefix > bits {
-            return Err(format!("`{text}`: the prefix of this address is at most {bits}"));
-        }
-        Ok(Self { address, prefix })
+        value.as_str().ok_or_else(|| expected::<Self>(value))?.parse().map_err(|wrong: NetworkError| wrong.to_string())
     }
 }
 
