@@ -197,11 +197,11 @@ func resumeFromCommitted(ctx context.Context) error {
 	if err := in.awaitExactly(ctx, numbered("before", 10)...); err != nil {
 		return err
 	}
-	// Nothing tells when the client removed the last message from its window; the offset map does.
-	if err := await(ctx, "no lag", func() bool { return in.client.GetOffsetDiffMap()[topic] == 0 }); err != nil {
-		return err
-	}
-	in.leave() // Commits its offsets.
+	// The client commits in the background, ten seconds after its start for the first time, and tells
+	// nobody. It commits on leaving too, but closes the connection so abruptly that the kernel may throw
+	// the last request away.
+	time.Sleep(time.Until(in.started.Add(11 * time.Second)))
+	in.leave()
 
 	if err := sendTexts(ctx, client, topic, numbered("after", 10)...); err != nil {
 		return err

@@ -2,8 +2,8 @@
 //
 // Runs every scenario against the server at NAMESRV_ADDR and prints one PASS, FAIL or SKIP line for
 // each; a crash of a scenario fails that scenario only. All run in parallel, except one that
-// creates topics twice and the one that kills the server. Nothing here knows which server answers: the real Apache RocketMQ 5.3.3 passes
-// every scenario too, so a failure is the server's.
+// changes topics and the one that kills the server. Nothing here knows which server answers: the
+// real Apache RocketMQ 5.3.3 passes every scenario too, so a failure is the server's.
 package main
 
 import (
