@@ -5,11 +5,27 @@
 //! owner, fed through [`Observer`]. Only this crate opens files, and only it holds `unsafe`.
 
 mod api;
+mod apply;
+mod catalog;
+mod chunk;
+pub mod cold;
+mod core;
 pub mod disk;
+mod flusher;
+mod keeper;
+mod layout;
+mod log;
+mod reader;
+mod recovery;
+mod replay;
+mod segment;
 mod staged;
+mod tail;
+mod writer;
 
 pub use api::{
     AppendError, Appended, Boundary, Bounds, Busy, Clock, Entry, Fact, Fault, LoadError, Observer, OpenError, Options,
-    QueueSlot, Read, ReadError, SyncRule, Unit,
+    QueueSlot, Read, ReadError, SyncRule, Unit, key_hash,
 };
+pub use log::Log;
 pub use staged::Staged;

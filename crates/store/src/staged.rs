@@ -37,7 +37,7 @@ pub(crate) struct MessageEntry {
 
 /// Keys of one message that are indexed; the rest is not found by key. The reference has no limit; 64 words are more
 /// than any client sets.
-const KEYS_MAX: usize = 64;
+pub(crate) const KEYS_MAX: usize = 64;
 
 impl Staged {
     #[must_use]

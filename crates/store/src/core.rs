@@ -1,0 +1,89 @@
+//! What all threads of an open log share, the log's positions, and the end it comes to when the disk fails.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use model::LogOffset;
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use crate::api::{Clock, Observer, Options};
+use crate::apply::Apply;
+use crate::catalog::Catalog;
+use crate::disk::Disk;
+use crate::keeper::Errands;
+use crate::segment::Segments;
+use crate::tail::Tail;
+use crate::writer::{Group, Stage, Turn};
+
+/// The shared parts. Locks are taken one at a time, or in the order of the fields: `sync`, `turn`, `apply`, `stage`.
+pub struct Core {
+    pub options: Options,
+    pub disk: Arc<dyn Disk>,
+    pub observer: Arc<dyn Observer>,
+    pub clock: Clock,
+    pub epoch: u64,
+    pub segments: Segments,
+    pub catalog: Catalog,
+    pub tail: Tail,
+
+    /// Held from before a sync until `committed` is published: syncs do not overtake each other.
+    pub sync: Mutex<()>,
+    /// Held while writing.
+    pub turn: Mutex<Turn>,
+    /// Held while facts are applied, so that they come in order, and while projections are saved.
+    pub apply: Mutex<Apply>,
+    pub stage: Mutex<Stage>,
+    /// Together with `stage`: something waits for a sync.
+    pub flusher_wake: Condvar,
+    pub spare_groups: Mutex<Vec<Group>>,
+    pub errands: Errands,
+
+    pub start: AtomicU64,
+    pub committed: AtomicU64,
+    pub written: AtomicU64,
+    pub end: AtomicU64,
+    pub failed: AtomicBool,
+    pub disk_full: AtomicBool,
+    pub on_progress: RwLock<Vec<Box<dyn Fn() + Send + Sync>>>,
+    pub on_failure: RwLock<Vec<Box<dyn Fn(&str) + Send + Sync>>>,
+}
+
+impl Core {
+    pub fn start(&self) -> LogOffset {
+        LogOffset(self.start.load(Ordering::Acquire))
+    }
+
+    pub fn committed(&self) -> LogOffset {
+        LogOffset(self.committed.load(Ordering::Acquire))
+    }
+
+    pub fn written(&self) -> LogOffset {
+        LogOffset(self.written.load(Ordering::Acquire))
+    }
+
+    pub fn failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// Tells everybody that `committed` or `written` has moved.
+    pub fn progressed(&self) {
+        for wake in self.on_progress.read().iter() {
+            wake();
+        }
+    }
+
+    /// A failed write or sync is final: what the kernel holds of the file is unknown from now on, so nothing after it may
+    /// be acknowledged. Recovery by opening again knows what is true.
+    pub fn fail(&self, doing: &str, error: &io::Error) {
+        if self.failed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        tracing::error!(%error, doing, "the log has failed; nothing is acknowledged any more");
+        let text = format!("{doing}: {error}");
+        for tell in self.on_failure.read().iter() {
+            tell(&text);
+        }
+        self.progressed();
+    }
+}

@@ -1,0 +1,125 @@
+//! The keeper: one thread for what must happen and for which nobody waits: preparing segments, sealing full ones,
+//! checkpoints, watching the free space.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use model::LogOffset;
+use parking_lot::{Condvar, Mutex};
+
+use crate::core::Core;
+use crate::layout::segment_of;
+
+/// Segments kept ready after the current one. One is enough for the writer; the second is the reserve for system records
+/// when the disk is full.
+const SEGMENTS_AHEAD: u64 = 2;
+
+/// How often the free space is looked at when nothing else happens.
+const ROUND_EVERY: Duration = Duration::from_secs(1);
+
+/// What the keeper is asked to do.
+#[derive(Default)]
+pub struct Errands {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    due: bool,
+    closing: bool,
+}
+
+impl Errands {
+    /// Something is to be done: the writer entered a segment, one is complete, or a checkpoint is due.
+    pub fn call(&self) {
+        self.state.lock().due = true;
+        self.wake.notify_one();
+    }
+
+    pub fn close(&self) {
+        self.state.lock().closing = true;
+        self.wake.notify_one();
+    }
+
+    /// Waits for a call or the next round. False: the log is closing.
+    fn wait(&self) -> bool {
+        let mut state = self.state.lock();
+        if !state.due && !state.closing {
+            self.wake.wait_for(&mut state, ROUND_EVERY);
+        }
+        state.due = false;
+        !state.closing
+    }
+
+    fn called(&self) -> bool {
+        let state = self.state.lock();
+        state.due || state.closing
+    }
+}
+
+impl Core {
+    /// The keeper's life.
+    pub fn keep_until_closed(&self) {
+        while self.errands.wait() && !self.failed() {
+            self.keep();
+        }
+    }
+
+    /// One round of the keeper.
+    pub fn keep(&self) {
+        self.watch_space();
+        if let Err(error) = self.prepare_segments() {
+            // The writer makes the file itself when it gets there, and fails if it cannot.
+            tracing::warn!(%error, "a segment could not be prepared ahead");
+        }
+        while !self.errands.called() {
+            match self.zero_next() {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "a prepared segment could not be zeroed");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn ahead(&self) -> impl Iterator<Item = LogOffset> + use<> {
+        let segment_bytes = self.options.segment_bytes;
+        let current = segment_of(LogOffset(self.end.load(Ordering::Acquire)), segment_bytes);
+        (1..=SEGMENTS_AHEAD).map(move |ahead| current.plus(ahead * segment_bytes))
+    }
+
+    fn prepare_segments(&self) -> io::Result<()> {
+        for base in self.ahead() {
+            self.segments.get_or_make(base)?;
+        }
+        Ok(())
+    }
+
+    /// Zeroes one slice of the next segment that needs it. False: none does.
+    fn zero_next(&self) -> io::Result<bool> {
+        for base in self.ahead() {
+            if let Some(segment) = self.segments.holding(base)
+                && segment.zero_slice(self.options.segment_bytes)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn watch_space(&self) {
+        match self.disk.space() {
+            Ok(space) => {
+                let full = space.free < self.options.disk_reserve_bytes;
+                if self.disk_full.swap(full, Ordering::Relaxed) != full {
+                    tracing::warn!(free = space.free, full, "the disk crossed its reserve");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the free space cannot be read"),
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The open log: what the broker holds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+
+use model::{LogOffset, QueueId, QueueOffset, Timestamp, TopicId};
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use crate::api::{
+    AppendError, Appended, Boundary, Bounds, Busy, Clock, Observer, OpenError, Options, QueueSlot, Read, ReadError,
+    Unit,
+};
+use crate::apply::Apply;
+use crate::catalog::Catalog;
+use crate::cold::Readers;
+use crate::core::Core;
+use crate::disk::{Disk, RealDisk};
+use crate::keeper::Errands;
+use crate::layout::LOG_DIR;
+use crate::recovery::{Reached, Walk, io_error};
+use crate::replay::Replay;
+use crate::segment::Segments;
+use crate::staged::Staged;
+use crate::tail::Tail;
+use crate::writer::{Stage, Turn};
+
+/// An open log. Dropping it closes it.
+pub struct Log {
+    core: Arc<Core>,
+    readers: Readers,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Log {
+    /// Creates or opens the log in `options.dir`: finds its end, replays it into `observer`, starts the threads.
+    pub fn open(options: Options, observer: Arc<dyn Observer>, clock: Clock) -> Result<Arc<Log>, OpenError> {
+        let disk = Arc::new(RealDisk::new(&options.dir));
+        disk.create_dir("").map_err(io_error("creating the data directory"))?;
+        let log = Log::open_on(disk, options, observer, clock)?;
+        log.start_threads()?;
+        Ok(Arc::new(log))
+    }
+
+    /// Opens the log on `disk` without threads of its own: [`Log::flush`] and [`Log::keep`] are turned by hand. For
+    /// simulations and crash tests.
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        options: Options,
+        observer: Arc<dyn Observer>,
+        clock: Clock,
+    ) -> Result<Log, OpenError> {
+        disk.create_dir(LOG_DIR).map_err(io_error("creating the log folder"))?;
+        let segments = Segments::open(disk.clone(), options.segment_bytes, options.fault)
+            .map_err(io_error("opening the segments"))?;
+        let catalog = Catalog::default();
+        let start = segments.bases().first().copied().unwrap_or(LogOffset::ZERO);
+        let from = Reached { end: start, epoch: 0, committed: start };
+        let mut walk = Walk::new(&segments, options.segment_bytes, options.fault, from);
+        let mut replay = Replay::default();
+        while let Some((header, bytes)) = walk.next_batch()? {
+            replay.batch(&header, bytes, &catalog, &*observer);
+        }
+        let reached = walk.finish()?;
+        let end = reached.end;
+        let core = Core {
+            epoch: reached.epoch + 1,
+            tail: Tail::new(options.segment_bytes, options.tail_cache_bytes, end),
+            sync: Mutex::default(),
+            turn: Mutex::new(Turn::default()),
+            apply: Mutex::new(Apply::new(end)),
+            stage: Mutex::new(Stage::new(end, replay.newest(), catalog.next(), options.segment_bytes)),
+            flusher_wake: Condvar::new(),
+            spare_groups: Mutex::default(),
+            errands: Errands::default(),
+            start: AtomicU64::new(start.0),
+            committed: AtomicU64::new(end.0),
+            written: AtomicU64::new(end.0),
+            end: AtomicU64::new(end.0),
+            failed: AtomicBool::new(false),
+            disk_full: AtomicBool::new(false),
+            on_progress: RwLock::default(),
+            on_failure: RwLock::default(),
+            options,
+            disk,
+            observer,
+            clock,
+            segments,
+            catalog,
+        };
+        core.stage_mark();
+        core.flush();
+        if core.failed() {
+            return Err(io_error("writing the first batch of this epoch")(std::io::ErrorKind::Other.into()));
+        }
+        let readers = Readers::start(core.options.reader_threads).map_err(io_error("starting reader threads"))?;
+        Ok(Log { core: Arc::new(core), readers, threads: Mutex::default() })
+    }
+
+    fn start_threads(&self) -> Result<(), OpenError> {
+        let spawn = |name: &str, life: fn(&Core)| {
+            let core = self.core.clone();
+            let thread = thread::Builder::new().name(name.to_owned()).spawn(move || life(&core));
+            thread.map(|thread| self.threads.lock().push(thread)).map_err(io_error("starting a thread"))
+        };
+        spawn("log-flush", Core::flush_until_closed)?;
+        spawn("log-keep", Core::keep_until_closed)
+    }
+
+    /// Appends all of `staged` as part of one batch: after a crash all of it is there or nothing. Entries are numbered in
+    /// order; [`Staged::entry`] says how. Blocks for a copy, never for the disk unless the entries are async.
+    pub fn append(&self, staged: &mut Staged) -> Result<Appended, AppendError> {
+        self.core.append(staged)
+    }
+
+    /// The oldest offset kept.
+    #[must_use]
+    pub fn start(&self) -> LogOffset {
+        self.core.start()
+    }
+
+    /// Everything below is durable, applied and visible.
+    #[must_use]
+    pub fn committed(&self) -> LogOffset {
+        self.core.committed()
+    }
+
+    /// Everything below has been written, and survives the process.
+    #[must_use]
+    pub fn written(&self) -> LogOffset {
+        self.core.written()
+    }
+
+    /// The next position to be given out.
+    #[must_use]
+    pub fn end(&self) -> LogOffset {
+        LogOffset(self.core.end.load(Ordering::Acquire))
+    }
+
+    /// Higher at each open.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.core.epoch
+    }
+
+    /// Whether a write or a sync has failed: nothing is acknowledged any more, and the process should end.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.core.failed()
+    }
+
+    /// `wake` is called whenever `committed` or `written` has moved, and when the log has failed. It must be short.
+    pub fn on_progress(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        self.core.on_progress.write().push(wake);
+    }
+
+    /// `tell` is called once with the reason if the log fails.
+    pub fn on_failure(&self, tell: Box<dyn Fn(&str) + Send + Sync>) {
+        self.core.on_failure.write().push(tell);
+    }
+
+    /// The slot of a queue, given out if it has none yet. Not for every message.
+    #[must_use]
+    pub fn slot(&self, topic: TopicId, queue: QueueId) -> QueueSlot {
+        self.core.catalog.slot(topic, queue)
+    }
+
+    /// Drops the queues of a deleted topic.
+    pub fn forget(&self, topic: TopicId) {
+        self.core.catalog.forget(topic);
+    }
+
+    /// What of a queue is visible.
+    #[must_use]
+    pub fn bounds(&self, slot: QueueSlot) -> Bounds {
+        self.core.catalog.bounds(slot)
+    }
+
+    /// Appends to `out` at most `max` units from `from` on, visible ones only. May answer fewer than there are: ask again
+    /// from where they end.
+    pub fn units(
+        &self,
+        slot: QueueSlot,
+        from: QueueOffset,
+        max: usize,
+        mode: Read,
+        out: &mut Vec<Unit>,
+    ) -> Result<(), ReadError> {
+        self.core.units(slot, from, max, mode, out)
+    }
+
+    /// Appends the bytes of the record that a unit names to `out`.
+    pub fn read(&self, at: LogOffset, len: u32, mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        self.core.read(at, len, mode, out)
+    }
+
+    /// Appends the record at an offset from the wire to `out`: only if a visible record starts there.
+    pub fn read_at(&self, at: LogOffset, mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        self.core.read_at(at, mode, out)
+    }
+
+    /// The queue offset a search by store time answers: with `Lower` the first message at or after `moment`, else the
+    /// queue's end; with `Upper` the last one at or before it, else its beginning (request-codes.md, code 29).
+    pub fn search_time(
+        &self,
+        slot: QueueSlot,
+        moment: Timestamp,
+        boundary: Boundary,
+        mode: Read,
+    ) -> Result<QueueOffset, ReadError> {
+        self.core.search_time(slot, moment, boundary, mode)
+    }
+
+    /// Visible messages with the key, stored from `from` to `to`, newest first, at most `max`: log offset and length.
+    /// Two keys may share a hash; the caller compares the key itself.
+    pub fn find_keys(
+        &self,
+        key: u64,
+        from: Timestamp,
+        to: Timestamp,
+        max: usize,
+        mode: Read,
+    ) -> Result<Vec<(LogOffset, u32)>, ReadError> {
+        self.core.find_keys(key, from, to, max, mode)
+    }
+
+    /// Runs `job` on a reader thread.
+    pub fn run_cold(&self, job: Box<dyn FnOnce() + Send>) -> Result<(), Busy> {
+        self.readers.run(job)
+    }
+
+    /// Writes and syncs what is staged, applies it and publishes `committed`.
+    pub fn flush(&self) {
+        self.core.flush();
+    }
+
+    /// One round of what the keeper's thread does.
+    pub fn keep(&self) {
+        self.core.keep();
+    }
+
+    /// Refuses new appends, writes and syncs all that is staged, ends the threads. Told again, it does nothing.
+    pub fn close(&self) {
+        self.core.stage.lock().closing = true;
+        self.core.flusher_wake.notify_all();
+        self.core.errands.close();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the log panicked");
+            }
+        }
+        self.core.flush();
+        self.readers.close();
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests;

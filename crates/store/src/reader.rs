@@ -1,0 +1,131 @@
+//! Reading records: from the tail's memory, else from the segment file, where a batch proves itself before the first of its
+//! bytes is served.
+
+use model::record;
+use model::{LogOffset, QueueOffset, Timestamp};
+
+use crate::api::{Boundary, QueueSlot, Read, ReadError, Unit};
+use crate::core::Core;
+use crate::layout::{self, HEADER_LEN, Header};
+use crate::segment::Segment;
+
+impl Core {
+    pub fn units(
+        &self,
+        slot: QueueSlot,
+        from: QueueOffset,
+        max: usize,
+        _mode: Read,
+        out: &mut Vec<Unit>,
+    ) -> Result<(), ReadError> {
+        self.catalog.units(slot, from, max, out)
+    }
+
+    pub fn search_time(
+        &self,
+        slot: QueueSlot,
+        moment: Timestamp,
+        boundary: Boundary,
+        _mode: Read,
+    ) -> Result<QueueOffset, ReadError> {
+        self.catalog.search_time(slot, moment, boundary)
+    }
+
+    pub fn find_keys(
+        &self,
+        key: u64,
+        from: Timestamp,
+        to: Timestamp,
+        max: usize,
+        _mode: Read,
+    ) -> Result<Vec<(LogOffset, u32)>, ReadError> {
+        self.catalog.find_keys(key, from, to, max)
+    }
+
+    /// Where reads end: an async record is visible when it is written.
+    fn readable_end(&self) -> LogOffset {
+        self.written().max(self.committed())
+    }
+
+    pub fn read(&self, at: LogOffset, len: u32, mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        if at.plus(u64::from(len)) > self.readable_end() || at < self.start() {
+            return Err(ReadError::NotFound { at });
+        }
+        // SAFETY: Below a published end, checked above.
+        if unsafe { self.tail.read(at, len as usize, out) } {
+            return Ok(());
+        }
+        let (segment, batch) = self.load_batch(at, mode)?;
+        let from = usize::try_from(at.since(batch.first)).expect("inside the batch");
+        match batch.bytes.get(from..from + len as usize) {
+            Some(bytes) => {
+                out.extend_from_slice(bytes);
+                Ok(())
+            }
+            None => Err(damaged(&segment, at, "the record leads outside its batch")),
+        }
+    }
+
+    pub fn read_at(&self, at: LogOffset, mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        if at >= self.committed() || at < self.start() {
+            return Err(ReadError::NotFound { at });
+        }
+        let (_, batch) = self.load_batch(at, mode)?;
+        let wanted = usize::try_from(at.since(batch.first)).expect("inside the batch");
+        let mut position = HEADER_LEN;
+        while let Some((_, len)) = record::peek(&batch.bytes[position..]) {
+            if position == wanted {
+                out.extend_from_slice(&batch.bytes[position..position + len]);
+                return Ok(());
+            }
+            position += len;
+            if position > wanted || position >= batch.bytes.len() {
+                break;
+            }
+        }
+        Err(ReadError::NotFound { at })
+    }
+
+    /// The whole batch that holds `at`, proven by its CRC.
+    fn load_batch(&self, at: LogOffset, mode: Read) -> Result<(std::sync::Arc<Segment>, LoadedBatch), ReadError> {
+        let not_found = ReadError::NotFound { at };
+        let Some((first, len)) = self.catalog.batch_of(at) else { return Err(not_found) };
+        let Some(segment) = self.segments.holding(at) else { return Err(not_found) };
+        let mut bytes = Vec::with_capacity(len as usize);
+        // SAFETY: The catalog knows a batch once it is durable.
+        if unsafe { self.tail.read(first, len as usize, &mut bytes) } {
+            return Ok((segment, LoadedBatch { first, bytes }));
+        }
+        bytes.resize(len as usize, 0);
+        let inside = first.since(segment.base);
+        let read = match mode {
+            Read::Nowait => segment.file.read_at_nowait(&mut bytes, inside),
+            Read::Wait => segment.file.read_at(&mut bytes, inside),
+        };
+        let read = read.map_err(|source| match source.kind() {
+            std::io::ErrorKind::WouldBlock => ReadError::WouldBlock,
+            _ => ReadError::Io { file: layout::segment_name(segment.base), source },
+        })?;
+        if read < bytes.len() && mode == Read::Nowait {
+            return Err(ReadError::WouldBlock);
+        }
+        let whole = Header::decode(&bytes, first).is_some_and(|header| header.len == len);
+        if !whole || !layout::crc_matches(&bytes) {
+            return Err(damaged(&segment, first, "the checksum of the batch does not match"));
+        }
+        Ok((segment, LoadedBatch { first, bytes }))
+    }
+}
+
+struct LoadedBatch {
+    first: LogOffset,
+    bytes: Vec<u8>,
+}
+
+fn damaged(segment: &Segment, at: LogOffset, reason: &str) -> ReadError {
+    ReadError::Damaged {
+        file: layout::segment_name(segment.base),
+        offset: at.since(segment.base),
+        reason: reason.to_owned(),
+    }
+}

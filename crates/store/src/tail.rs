@@ -1,0 +1,224 @@
+//! The newest part of the log in memory: the staging buffer of the writer and the cache of tail readers are the same
+//! chunks.
+//!
+//! Chunk k covers the log offsets [k * chunk, (k + 1) * chunk), so memory and file are congruent and a position needs no
+//! table. The writer copies a record once, to its final position; `pwritev` writes from here; readers copy out of here.
+//! Chunks are allocated when the log reaches them and reused when it leaves them behind.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use model::LogOffset;
+use parking_lot::RwLock;
+
+use crate::chunk::Chunk;
+
+/// Largest chunk. A power of two.
+const CHUNK_LEN_MAX: u64 = 1024 * 1024;
+
+/// Idle chunks kept for reuse.
+const SPARE_MAX: usize = 4;
+
+/// Memory of the log's newest positions.
+pub struct Tail {
+    chunk_len: u64,
+    /// Bytes of chunks kept although they are durable.
+    keep_bytes: u64,
+    /// The log's end at open: nothing below was ever copied here.
+    floor: LogOffset,
+    window: RwLock<Window>,
+}
+
+struct Window {
+    /// Number of the first chunk in `chunks`.
+    first: u64,
+    /// `None`: the rest of a segment that was skipped.
+    chunks: VecDeque<Option<Arc<Chunk>>>,
+    spare: Vec<Arc<Chunk>>,
+}
+
+/// Where the writer copies to. Spares it the window's lock for every record.
+#[derive(Default)]
+pub struct Cursor {
+    current: Option<(u64, Arc<Chunk>)>,
+}
+
+impl Tail {
+    #[must_use]
+    pub fn new(segment_bytes: u64, keep_bytes: usize, floor: LogOffset) -> Tail {
+        let chunk_len = segment_bytes.min(CHUNK_LEN_MAX);
+        let window = Window { first: floor.0 / chunk_len, chunks: VecDeque::new(), spare: Vec::new() };
+        Tail { chunk_len, keep_bytes: keep_bytes as u64, floor, window: RwLock::new(window) }
+    }
+
+    /// Copies `bytes` to log offset `at`. Chunks wholly below `durable` may be reused for it.
+    ///
+    /// # Safety
+    /// `cursor` is the only one of this tail, or its calls are ordered by a lock, and no reader has been told of
+    /// positions at or above `at` yet.
+    pub unsafe fn write(&self, cursor: &mut Cursor, at: LogOffset, mut bytes: &[u8], durable: LogOffset) {
+        let mut position = at.0;
+        while !bytes.is_empty() {
+            let (number, inside) = (position / self.chunk_len, position % self.chunk_len);
+            let inside = usize::try_from(inside).expect("below the length of a chunk");
+            let now = bytes.len().min(self.len() - inside);
+            if cursor.current.as_ref().is_none_or(|(current, _)| *current != number) {
+                cursor.current = Some((number, self.chunk_for_writing(number, durable)));
+            }
+            let (_, chunk) = cursor.current.as_ref().expect("set above");
+            // SAFETY: The caller promises that writes are ordered and that readers stop below `at`.
+            unsafe { chunk.write(inside, &bytes[..now]) };
+            bytes = &bytes[now..];
+            position += now as u64;
+        }
+    }
+
+    fn len(&self) -> usize {
+        usize::try_from(self.chunk_len).expect("at most CHUNK_LEN_MAX")
+    }
+
+    fn chunk_for_writing(&self, number: u64, durable: LogOffset) -> Arc<Chunk> {
+        let mut window = self.window.write();
+        self.forget_old(&mut window, durable);
+        if window.chunks.is_empty() {
+            window.first = number;
+        }
+        let place = usize::try_from(number - window.first).expect("the window is bounded by the staging limit");
+        while window.chunks.len() <= place {
+            window.chunks.push_back(None);
+        }
+        if let Some(chunk) = &window.chunks[place] {
+            return chunk.clone();
+        }
+        let chunk = window.spare.pop().unwrap_or_else(|| Arc::new(Chunk::new(self.len())));
+        window.chunks[place] = Some(chunk.clone());
+        chunk
+    }
+
+    /// Lets the oldest chunks go until the rest fits, but none that holds bytes the disk may still need.
+    fn forget_old(&self, window: &mut Window, durable: LogOffset) {
+        while window.chunks.len() as u64 * self.chunk_len > self.keep_bytes
+            && (window.first + 1) * self.chunk_len <= durable.0
+        {
+            window.first += 1;
+            let Some(Some(chunk)) = window.chunks.pop_front() else { continue };
+            // Only a chunk that nobody else holds may be written again.
+            if Arc::strong_count(&chunk) == 1 && window.spare.len() < SPARE_MAX {
+                window.spare.push(chunk);
+            }
+        }
+    }
+
+    /// Appends the bytes `at..at + len` to `out`. False: they are not in memory, and `out` is as before.
+    ///
+    /// # Safety
+    /// `at + len` is at or below a position that was published as visible or written.
+    pub unsafe fn read(&self, at: LogOffset, len: usize, out: &mut Vec<u8>) -> bool {
+        // SAFETY: Passed on.
+        unsafe { self.each_piece(at, len, |piece| out.extend_from_slice(piece)) }
+    }
+
+    /// Calls `each` with the bytes `at..at + len`, piece by piece. False: they are not all in memory; `each` was not
+    /// called.
+    ///
+    /// # Safety
+    /// As for [`Tail::read`]; or the caller is the one who writes the range.
+    pub unsafe fn each_piece(&self, at: LogOffset, len: usize, mut each: impl FnMut(&[u8])) -> bool {
+        // The lock is held while copying, so that no chunk is reused under the copy. The writer wants it once per chunk.
+        let window = self.window.read();
+        if at < self.floor || !window.covers(at, len, self.chunk_len) {
+            return false;
+        }
+        let (mut position, end) = (at.0, at.0 + len as u64);
+        while position < end {
+            let (number, inside) = (position / self.chunk_len, position % self.chunk_len);
+            let now = (self.chunk_len - inside).min(end - position);
+            let chunk = window.chunk(number).expect("covers has looked");
+            let inside = usize::try_from(inside).expect("below the length of a chunk");
+            // SAFETY: The range is below a published position, so nobody writes it any more.
+            each(unsafe { chunk.slice(inside, usize::try_from(now).expect("at most a chunk")) });
+            position += now;
+        }
+        true
+    }
+
+    /// The chunks that hold `at..at + len`, for a write to the file that must not hold the lock.
+    ///
+    /// # Panics
+    /// If they are not in memory: un-synced bytes always are.
+    #[must_use]
+    pub fn pin(&self, at: LogOffset, len: u64) -> Pinned {
+        let window = self.window.read();
+        let first = at.0 / self.chunk_len;
+        let last = (at.0 + len - 1) / self.chunk_len;
+        let chunks = (first..=last)
+            .map(|number| window.chunk(number).cloned().expect("un-synced bytes stay in memory"))
+            .collect();
+        Pinned { chunk_len: self.chunk_len, at, len, chunks }
+    }
+}
+
+impl Window {
+    fn chunk(&self, number: u64) -> Option<&Arc<Chunk>> {
+        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.chunks.get(place)?.as_ref()
+    }
+
+    fn covers(&self, at: LogOffset, len: usize, chunk_len: u64) -> bool {
+        let first = at.0 / chunk_len;
+        let last = (at.0 + (len as u64).saturating_sub(1)) / chunk_len;
+        (first..=last).all(|number| self.chunk(number).is_some())
+    }
+}
+
+/// A range of the log that stays in memory while this lives.
+pub struct Pinned {
+    chunk_len: u64,
+    at: LogOffset,
+    len: u64,
+    chunks: Vec<Arc<Chunk>>,
+}
+
+impl Pinned {
+    /// The bytes of `at..at + len`, a part of the pinned range, piece by piece.
+    ///
+    /// # Safety
+    /// Nobody writes the range while the slices live.
+    pub unsafe fn pieces(&self, at: LogOffset, len: u64) -> impl Iterator<Item = &[u8]> {
+        assert!(at >= self.at && at.0 + len <= self.at.0 + self.len, "only what is pinned");
+        let first = self.at.0 / self.chunk_len;
+        let (mut position, end) = (at.0, at.0 + len);
+        std::iter::from_fn(move || {
+            if position >= end {
+                return None;
+            }
+            let (number, inside) = (position / self.chunk_len, position % self.chunk_len);
+            let now = (self.chunk_len - inside).min(end - position);
+            position += now;
+            let chunk = &self.chunks[usize::try_from(number - first).expect("pinned")];
+            let (inside, now) =
+                (usize::try_from(inside).expect("in a chunk"), usize::try_from(now).expect("in a chunk"));
+            // SAFETY: The caller promises that nobody writes the range.
+            Some(unsafe { chunk.slice(inside, now) })
+        })
+    }
+
+    /// Copies `bytes` over the start of the range.
+    ///
+    /// # Safety
+    /// The caller is the only one who touches these bytes.
+    pub unsafe fn overwrite(&self, at: LogOffset, bytes: &[u8]) {
+        assert!(at >= self.at && at.0 + bytes.len() as u64 <= self.at.0 + self.len, "only what is pinned");
+        let first = self.at.0 / self.chunk_len;
+        let mut done = 0;
+        while done < bytes.len() {
+            let position = at.0 + done as u64;
+            let (number, inside) = (position / self.chunk_len, position % self.chunk_len);
+            let now = usize::try_from((self.chunk_len - inside).min((bytes.len() - done) as u64)).expect("in a chunk");
+            let chunk = &self.chunks[usize::try_from(number - first).expect("pinned")];
+            // SAFETY: The caller is the only one who touches these bytes.
+            unsafe { chunk.write(usize::try_from(inside).expect("in a chunk"), &bytes[done..done + now]) };
+            done += now;
+        }
+    }
+}
