@@ -38,6 +38,12 @@ pub fn plan_put(namespace: &str, key: &str, value: &str, keys: usize) -> Result<
     Ok(System::KvChanged { namespace: namespace.to_owned(), key: key.to_owned(), value: Some(value.to_owned()) })
 }
 
+/// The fact that deletes a key.
+#[must_use]
+pub fn plan_delete(namespace: &str, key: &str) -> System {
+    System::KvChanged { namespace: namespace.to_owned(), key: key.to_owned(), value: None }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

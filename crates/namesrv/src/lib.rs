@@ -17,7 +17,7 @@ mod settings;
 mod shared;
 
 pub use config::Config;
-pub use kv::{KvError, ORDER_TOPIC_CONFIG, plan_put};
+pub use kv::{KvError, ORDER_TOPIC_CONFIG, plan_delete, plan_put};
 pub use name::{BrokerName, ClusterName};
 pub use network::{Network, NetworkError};
 pub use routes::{

@@ -36,6 +36,14 @@ pub enum MemberError {
 }
 
 impl Routes {
+    /// Whether a word about brokers from there counts. Asked before a body is inflated for a stranger.
+    pub fn check_source(&self, source: Source) -> Result<(), MemberError> {
+        match source {
+            Source::Network { ip, .. } if !self.accepts(source) => Err(MemberError::NotAccepted(ip)),
+            _ => Ok(()),
+        }
+    }
+
     /// A broker is alive. A member that is not in the table stays out of it until it registers.
     pub fn heartbeat(&mut self, member: MemberId<'_>, source: Source, now: Timestamp) -> Result<(), MemberError> {
         self.check_source(source)?;
@@ -76,13 +84,6 @@ impl Routes {
     /// Removes the members that registered over a connection.
     pub fn connection_lost(&mut self, lost: Link) -> Vec<Lost> {
         self.remove_where(|member| matches!(member.source, Source::Network { link, .. } if link == lost))
-    }
-
-    fn check_source(&self, source: Source) -> Result<(), MemberError> {
-        match source {
-            Source::Network { ip, .. } if !self.accepts(source) => Err(MemberError::NotAccepted(ip)),
-            _ => Ok(()),
-        }
     }
 
     fn member_mut(&mut self, id: MemberId<'_>) -> Option<&mut Member> {
