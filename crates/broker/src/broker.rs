@@ -1,0 +1,224 @@
+//! The broker: its machines over the log. Operations are in `ops`, each adding its method to [`Broker`].
+
+use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::{Arc, OnceLock};
+
+use model::record::codec::{Put, Reader};
+use model::record::system::{DecodeError, System};
+use model::{LogOffset, Timestamp, TopicId};
+use parking_lot::Mutex;
+use store::{Fact, LoadError, Log, Observer, Staged};
+
+use crate::counters::Counters;
+use crate::progress::Progress;
+use crate::settings::Settings;
+use crate::state::arrivals::Arrivals;
+use crate::state::clients::Clients;
+use crate::state::groups::{self, Groups};
+use crate::state::offsets::Offsets;
+use crate::state::queue_locks::QueueLocks;
+use crate::state::timers::Timers;
+use crate::state::topics::{self, Topics};
+use crate::unique_key::UniqueKeys;
+
+/// The durable machines: what the log says.
+pub struct Machines {
+    pub topics: Topics,
+    pub groups: Groups,
+    pub offsets: Mutex<Offsets>,
+    pub timers: Mutex<Timers>,
+    pub arrivals: Arrivals,
+    /// Keys of the name server's configuration, by namespace.
+    pub kv: Mutex<crate::state::kv::Kv>,
+    /// Set by a record this version cannot read; the server refuses to start.
+    unreadable: OnceLock<(LogOffset, DecodeError)>,
+}
+
+/// The broker. Shared by all connections.
+pub struct Broker {
+    pub settings: Settings,
+    pub machines: Arc<Machines>,
+    pub clients: Clients,
+    pub queue_locks: Mutex<QueueLocks>,
+    pub counters: Counters,
+    pub(crate) log: Arc<Log>,
+    pub(crate) unique_keys: UniqueKeys,
+    /// Spreads messages that name no queue.
+    pub(crate) next_queue: AtomicU32,
+    pub(crate) progress: Arc<Progress>,
+    draining: AtomicBool,
+}
+
+/// Why the broker cannot start on this log.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("record at log offset {at}: {error}; start the kerolox version that wrote it, or a newer one")]
+    Unreadable { at: LogOffset, error: DecodeError },
+    #[error("system topics could not be created: {0}")]
+    Append(#[from] store::AppendError),
+}
+
+impl Machines {
+    #[must_use]
+    pub fn new(settings: &Settings) -> Machines {
+        Machines {
+            topics: Topics::new(settings.flush_async),
+            groups: Groups::default(),
+            offsets: Mutex::default(),
+            timers: Mutex::default(),
+            arrivals: Arrivals::default(),
+            kv: Mutex::default(),
+            unreadable: OnceLock::new(),
+        }
+    }
+
+    fn apply(&self, at: LogOffset, record: System, message_before: Option<LogOffset>) {
+        match record {
+            System::TopicChanged { id, config } => {
+                self.topics.changed(at, id, config);
+            }
+            System::TopicDeleted { id } => {
+                self.topics.deleted(id);
+                self.offsets.lock().topic_deleted(id);
+            }
+            System::GroupChanged { config } => self.groups.changed(at, config),
+            System::GroupDeleted { name, with_offsets } => {
+                self.groups.deleted(&name);
+                if with_offsets {
+                    self.offsets.lock().group_deleted(&name);
+                }
+            }
+            System::OffsetsCommitted { group, offsets } => self.offsets.lock().committed(at, &group, &offsets),
+            System::TimerScheduled { due } => {
+                if let Some(timer) = message_before {
+                    self.timers.lock().scheduled(timer, due);
+                }
+            }
+            System::TimersDone { timers } => self.timers.lock().done(&timers),
+            System::KvChanged { namespace, key, value } => self.kv.lock().changed(at, namespace, key, value),
+            // The queue table belongs to the store, which reads this record itself.
+            System::QueueReached { .. } => {}
+        }
+    }
+}
+
+impl Observer for Machines {
+    fn topic_of(&self, name: &str) -> Option<TopicId> {
+        self.topics.id_of(name)
+    }
+
+    fn applied(&self, facts: &[Fact<'_>]) {
+        let mut message_before = None;
+        for fact in facts {
+            match fact {
+                Fact::Message { at, .. } => message_before = Some(*at),
+                Fact::System { at, record } => match System::decode(record) {
+                    Ok(system) => self.apply(*at, system, message_before),
+                    Err(error) => {
+                        let _ = self.unreadable.set((*at, error));
+                    }
+                },
+            }
+        }
+        self.arrivals.arrived(facts.iter().filter_map(|fact| match fact {
+            Fact::Message { slot, tag_hash, .. } => Some((*slot, *tag_hash)),
+            Fact::System { .. } => None,
+        }));
+    }
+
+    fn save(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.topics.save(&mut out);
+        self.groups.save(&mut out);
+        self.offsets.lock().save(&mut out);
+        self.timers.lock().save(&mut out);
+        self.kv.lock().save(&mut out);
+        out
+    }
+
+    fn load(&self, bytes: &[u8]) -> Result<(), LoadError> {
+        let mut fields = Reader::new(bytes);
+        self.topics.load(&mut fields)?;
+        self.groups.load(&mut fields)?;
+        self.offsets.lock().load(&mut fields)?;
+        self.timers.lock().load(&mut fields)?;
+        self.kv.lock().load(&mut fields)?;
+        Ok(())
+    }
+}
+
+impl Broker {
+    /// The broker over an open log whose records `machines` has seen. Creates the system topics and groups that are missing.
+    pub fn start(
+        settings: Settings,
+        machines: Arc<Machines>,
+        log: Arc<Log>,
+        now: Timestamp,
+    ) -> Result<Broker, StartError> {
+        if let Some((at, error)) = machines.unreadable.get() {
+            return Err(StartError::Unreadable { at: *at, error: *error });
+        }
+        let progress = Progress::of(&log);
+        let mut staged = Staged::default();
+        for config in topics::system_topics(&settings) {
+            if machines.topics.get(config.name.as_str()).is_none() {
+                staged.system(&System::TopicChanged { id: None, config });
+            }
+        }
+        for name in groups::SYSTEM_GROUPS {
+            if machines.groups.get(name).is_none() {
+                let config = model::GroupConfig::new(model::GroupName::trusted(name));
+                staged.system(&System::GroupChanged { config });
+            }
+        }
+        if !staged.is_empty() {
+            let appended = log.append(&mut staged)?;
+            progress.wait_for(&log, appended.end);
+        }
+        let unique_keys = UniqueKeys::new(settings.store_host.ip(), now);
+        Ok(Broker {
+            settings,
+            machines,
+            clients: Clients::default(),
+            queue_locks: Mutex::default(),
+            counters: Counters::default(),
+            log,
+            unique_keys,
+            next_queue: AtomicU32::new(0),
+            progress,
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    #[must_use]
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// Appends what is staged and waits until it is applied. For threads that may wait.
+    pub fn append_and_wait(&self, staged: &mut Staged) -> Result<(), store::AppendError> {
+        let appended = self.log.append(staged)?;
+        if self.progress.wait_for(&self.log, appended.end) { Ok(()) } else { Err(store::AppendError::Failed) }
+    }
+
+    /// Whether messages beyond `offset` are visible in a queue.
+    #[must_use]
+    pub fn has_beyond(&self, queue: store::QueueSlot, offset: model::QueueOffset) -> bool {
+        self.log.bounds(queue).max > offset
+    }
+
+    /// From now on sends are refused; everything else goes on until the process ends.
+    pub fn drain(&self) {
+        self.draining.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// Appends the bytes of a count; kept here for the machines' save formats.
+pub(crate) fn put_len(out: &mut Vec<u8>, len: usize) {
+    out.put_u32(u32::try_from(len).expect("tables are bounded far below 4 Gi entries"));
+}

@@ -1,0 +1,4 @@
+//! What happens unasked: each job asks a machine and appends its effects. One call is one round; `server` repeats them.
+
+pub mod deliver_timed;
+pub mod write_offsets;

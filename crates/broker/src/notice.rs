@@ -1,0 +1,19 @@
+//! What the broker says to a client on its own account. A skin turns a notice into the words of its protocol.
+
+use model::GroupName;
+
+/// A message from the broker to one client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Members or subscriptions of the group have changed: divide the queues again.
+    ConsumersChanged { group: GroupName },
+}
+
+/// The way to one client; implemented by a connection. Bounded, and never blocks.
+pub trait Mailbox: Send + Sync {
+    /// False if the client is gone or does not read: the notice is dropped, and the client finds out at its next cycle.
+    fn post(&self, notice: Notice) -> bool;
+
+    /// The concrete connection, for the skin that made it.
+    fn as_any(&self) -> &dyn std::any::Any;
+}

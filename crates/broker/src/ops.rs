@@ -1,0 +1,13 @@
+//! What a client may ask, one file an operation. An operation checks, plans (pure) and stages; it never waits.
+
+pub mod consumer_offset;
+pub mod group;
+pub mod heartbeat;
+pub mod lock;
+pub mod pull;
+pub mod query;
+pub mod queue_offset;
+pub mod reset_offset;
+pub mod send;
+pub mod send_back;
+pub mod topic;

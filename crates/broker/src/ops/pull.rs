@@ -1,0 +1,272 @@
+//! Pulling: which messages of a queue a consumer gets next, or why none (semantics.md section 6).
+//!
+//! [`Broker::plan_pull`] decides from index units alone; [`Broker::read_planned`] copies the stored bytes. Holding a
+//! fruitless pull until something arrives is the caller's part, with `machines.arrivals`.
+
+use std::sync::Arc;
+
+use model::{GroupConfig, GroupName, QueueId, QueueOffset};
+use store::{QueueSlot, Read, ReadError, Unit};
+
+use crate::broker::Broker;
+use crate::subscription::{self, Subscription};
+
+/// A pull as a consumer asked for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    pub group: &'a str,
+    pub topic: &'a str,
+    pub queue_id: i32,
+    pub offset: i64,
+    pub max_messages: usize,
+    /// Stop before the answer grows beyond this; the first message always fits.
+    pub max_bytes: usize,
+    pub filter: Filter<'a>,
+    /// A consumer offset committed along with the pull.
+    pub commit: Option<i64>,
+}
+
+/// What the consumer wants.
+#[derive(Clone, Copy, Debug)]
+pub enum Filter<'a> {
+    /// As its group said in heartbeats, at least in this version.
+    Subscribed { version: i64 },
+    /// As given here.
+    Given { expression: &'a str, kind: Option<&'a str> },
+}
+
+/// Why an answer holds messages or none; the names of the reference, which clients log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Found,
+    NoMatchedMessage,
+    NoMessageInQueue,
+    OffsetOverflowOne,
+    OffsetOverflowBadly,
+    OffsetTooSmall,
+    OffsetReset,
+}
+
+/// What to answer.
+#[derive(Debug)]
+pub struct Plan {
+    pub status: Status,
+    /// Where to pull next.
+    pub next: QueueOffset,
+    pub min: QueueOffset,
+    pub max: QueueOffset,
+    pub topic_sys_flag: u32,
+    pub group_sys_flag: u32,
+    pub queue: QueueSlot,
+    pub subscription: Arc<Subscription>,
+}
+
+impl Plan {
+    /// Nothing is there yet: the pull may be held until a message arrives.
+    #[must_use]
+    pub fn may_wait(&self) -> bool {
+        match self.status {
+            Status::OffsetOverflowOne => true,
+            Status::NoMessageInQueue => self.next == QueueOffset::ZERO,
+            Status::Found
+            | Status::NoMatchedMessage
+            | Status::OffsetOverflowBadly
+            | Status::OffsetTooSmall
+            | Status::OffsetReset => false,
+        }
+    }
+}
+
+/// Why a pull is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("subscription group [{0}] does not exist: create it with mqadmin updateSubGroup")]
+    GroupNotFound(String),
+    #[error("subscription group no permission, {0}: consuming is disabled, enable it with mqadmin updateSubGroup")]
+    GroupDisabled(String),
+    #[error("the consumer group[{0}] can not consume by broadcast way")]
+    BroadcastDisabled(String),
+    #[error("topic[{0}] not exist, apply first please!")]
+    TopicNotFound(String),
+    #[error("the topic[{0}] pulling message is forbidden: give it permission 6 with mqadmin updateTopicPerm")]
+    NotReadable(String),
+    #[error("queueId[{queue}] is illegal, topic:[{topic}] topicConfig.readQueueNums:[{queues}]")]
+    NoSuchQueue { topic: String, queue: i32, queues: u32 },
+    #[error("the consumer's group info not exist: send a heartbeat first")]
+    GroupNotOnline,
+    #[error("the consumer's subscription not exist: group {group} does not subscribe to {topic}")]
+    NotSubscribed { group: String, topic: String },
+    #[error("the consumer's subscription not latest: send a heartbeat first")]
+    SubscriptionNotLatest,
+    #[error("parse the consumer's subscription failed: {0}")]
+    Subscription(#[from] subscription::Error),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// Units looked at in one pull, so that a filter that matches nothing cannot hold a thread (as in the reference: 16,000
+/// bytes of 20-byte units).
+const SCAN_MAX: usize = 800;
+
+/// Messages in one answer at most, whatever the client asks for.
+const MESSAGES_MAX: usize = 1_024;
+
+impl Broker {
+    /// Decides the answer. `units` is filled with what to send; the caller clears it. With [`Read::Nowait`] a plan that
+    /// needs the disk fails with [`ReadError::WouldBlock`]. `first_pass` is false when a held pull is looked at again.
+    pub fn plan_pull(
+        &self,
+        request: &Request<'_>,
+        first_pass: bool,
+        mode: Read,
+        units: &mut Vec<Unit>,
+    ) -> Result<Plan, Error> {
+        let group = self.group_for_consuming(request.group)?;
+        if !group.consume_enable {
+            return Err(Error::GroupDisabled(request.group.to_owned()));
+        }
+        let Some(topic) = self.machines.topics.get(request.topic) else {
+            return Err(Error::TopicNotFound(request.topic.to_owned()));
+        };
+        if !topic.config.readable() {
+            return Err(Error::NotReadable(request.topic.to_owned()));
+        }
+        let queues = topic.config.read_queues;
+        let no_such_queue = || Error::NoSuchQueue { topic: request.topic.to_owned(), queue: request.queue_id, queues };
+        let queue = u32::try_from(request.queue_id).ok().filter(|id| *id < queues).ok_or_else(no_such_queue)?;
+        let slot = topic.slot(&self.log, QueueId(queue)).ok_or_else(no_such_queue)?;
+        let subscription = self.subscription_for(request, &group)?;
+
+        let bounds = self.log.bounds(slot);
+        let plan = |status, next| Plan {
+            status,
+            next,
+            min: bounds.min,
+            max: bounds.max,
+            topic_sys_flag: topic.config.sys_flag,
+            group_sys_flag: group.sys_flag,
+            queue: slot,
+            subscription: Arc::clone(&subscription),
+        };
+        let key = (topic.id, QueueId(queue));
+        if first_pass {
+            if let Some(reset) = self.machines.offsets.lock().take_reset(request.group, key) {
+                return Ok(plan(Status::OffsetReset, reset));
+            }
+            if let Some(commit) = request.commit.and_then(QueueOffset::from_wire) {
+                self.machines.offsets.lock().note(request.group, key, commit.min(bounds.max));
+            }
+        }
+        let offset = QueueOffset::from_wire(request.offset).unwrap_or(QueueOffset::ZERO);
+        if bounds.max == QueueOffset::ZERO {
+            return Ok(plan(Status::NoMessageInQueue, QueueOffset::ZERO));
+        }
+        if request.offset < 0 || offset < bounds.min {
+            return Ok(plan(Status::OffsetTooSmall, bounds.min));
+        }
+        if offset >= bounds.max {
+            let badly = offset > bounds.max;
+            let status = if badly { Status::OffsetOverflowBadly } else { Status::OffsetOverflowOne };
+            return Ok(plan(status, bounds.max));
+        }
+        let next = self.select(request, &subscription, slot, offset, mode, units)?;
+        let status = if units.is_empty() { Status::NoMatchedMessage } else { Status::Found };
+        Ok(plan(status, next))
+    }
+
+    /// Appends the stored bytes of the planned units to `out`. On an error `out` is as before.
+    pub fn read_planned(&self, units: &[Unit], mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        let before = out.len();
+        for unit in units {
+            if let Err(error) = self.log.read(unit.at, unit.len, mode, out) {
+                out.truncate(before);
+                return Err(error);
+            }
+        }
+        self.counters.messages_out.add(units.len() as u64);
+        self.counters.bytes_out.add((out.len() - before) as u64);
+        Ok(())
+    }
+
+    /// Keeps wanted units in `units`, answers the offset after the last one looked at.
+    fn select(
+        &self,
+        request: &Request<'_>,
+        subscription: &Subscription,
+        slot: QueueSlot,
+        offset: QueueOffset,
+        mode: Read,
+        units: &mut Vec<Unit>,
+    ) -> Result<QueueOffset, ReadError> {
+        let wanted = request.max_messages.clamp(1, MESSAGES_MAX);
+        let all = matches!(subscription.tags, subscription::Tags::All);
+        let (mut next, mut bytes, mut scanned) = (offset, 0, 0);
+        while units.len() < wanted && scanned < SCAN_MAX {
+            let from = units.len();
+            let ask = if all { wanted - from } else { SCAN_MAX - scanned };
+            self.log.units(slot, next, ask, mode, units)?;
+            let found = units.len() - from;
+            if found == 0 {
+                break;
+            }
+            let (mut kept, mut looked_at, mut full) = (from, 0, false);
+            for index in from..from + found {
+                let unit = units[index];
+                let wants = subscription.wants(unit.tag_hash);
+                let len = usize::try_from(unit.len).expect("a record fits memory");
+                if wants && (kept == wanted || kept > 0 && bytes + len > request.max_bytes) {
+                    full = true;
+                    break;
+                }
+                looked_at += 1;
+                if wants {
+                    units[kept] = unit;
+                    kept += 1;
+                    bytes += len;
+                }
+            }
+            units.truncate(kept);
+            scanned += looked_at;
+            next = next.plus(looked_at as u64);
+            if full {
+                break;
+            }
+        }
+        Ok(next)
+    }
+
+    fn subscription_for(&self, request: &Request<'_>, group: &GroupConfig) -> Result<Arc<Subscription>, Error> {
+        match request.filter {
+            Filter::Given { expression, kind } => {
+                Ok(Arc::new(Subscription::parse(request.topic, expression, kind, 0)?))
+            }
+            Filter::Subscribed { version } => {
+                let online = self.clients.subscription_of(request.group, request.topic).ok_or(Error::GroupNotOnline)?;
+                if online.broadcasting && !group.consume_broadcast_enable {
+                    return Err(Error::BroadcastDisabled(request.group.to_owned()));
+                }
+                let Some(known) = online.subscription else {
+                    return Err(Error::NotSubscribed {
+                        group: request.group.to_owned(),
+                        topic: request.topic.to_owned(),
+                    });
+                };
+                if known.version < version { Err(Error::SubscriptionNotLatest) } else { Ok(known) }
+            }
+        }
+    }
+
+    /// The configuration of a group that consumes: its own, or the default one where groups come into being by use.
+    fn group_for_consuming(&self, name: &str) -> Result<GroupConfig, Error> {
+        if let Some(group) = self.machines.groups.get(name) {
+            return Ok(group.config.clone());
+        }
+        if !self.settings.auto_create_groups {
+            return Err(Error::GroupNotFound(name.to_owned()));
+        }
+        match GroupName::new(name) {
+            Ok(name) => Ok(GroupConfig::new(name)),
+            Err(_) => Err(Error::GroupNotFound(name.to_owned())),
+        }
+    }
+}

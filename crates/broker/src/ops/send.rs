@@ -1,0 +1,443 @@
+//! Sending: one message, or the messages of a client batch.
+//!
+//! Checks and property changes as semantics.md sections 3, 9 and 11 have them. The plan is pure; staging encodes the record
+//! outside the log's lock. An unknown topic that may be created is answered with [`Error::NeedsTopic`]: the caller
+//! creates it, waits until that is applied, and sends again.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use model::name::NameError;
+use model::properties::{self, key};
+use model::record::message::{self, EncodeError, NewMessage, sys_flag};
+use model::record::system::System;
+use model::tag::tag_hash;
+use model::{LogOffset, QueueId, Timestamp, TopicConfig, TopicName, config::perm};
+use store::{Staged, key_hash};
+
+use crate::broker::Broker;
+use crate::state::topics::{Topic, is_closed_to_producers, system_topic};
+
+/// A send as a producer asked for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    pub topic: &'a str,
+    /// Template for a topic that does not exist yet, and the queues the producer would like.
+    pub default_topic: &'a str,
+    pub default_queues: u32,
+    /// Negative: the broker chooses.
+    pub queue_id: i32,
+    pub sys_flag: i32,
+    pub flag: i32,
+    pub born_timestamp: Timestamp,
+    pub born_host: SocketAddr,
+    /// The properties string.
+    pub properties: &'a [u8],
+    pub reconsume_times: i32,
+    /// How often the producer, itself a consumer, wants the message retried.
+    pub max_reconsume_times: Option<i32>,
+    pub body: &'a [u8],
+}
+
+/// A message of a client batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Inner<'a> {
+    pub flag: i32,
+    pub properties: &'a [u8],
+    pub body: &'a [u8],
+}
+
+/// What was staged; its entries are numbered when the append has returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// First message entry in the staged append. A delayed message is followed by a system record.
+    pub entry: usize,
+    /// Messages, at consecutive entries.
+    pub count: usize,
+    pub queue_id: QueueId,
+    /// Answer only when the message is durable by its topic's rule; else when it is written.
+    pub wait_durable: bool,
+    pub unique_key: UniqueKey,
+}
+
+/// The unique key of a sent message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UniqueKey {
+    /// In the request's properties.
+    Given { start: usize, end: usize },
+    /// Made here.
+    Made([u8; 32]),
+    /// Each message of a batch has its own.
+    OfBatch,
+}
+
+/// Why a send is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Name(#[from] NameError),
+    #[error("topic[{0}] not exist, apply first please!")]
+    TopicNotFound(String),
+    /// Not for the client: create it and try again.
+    #[error("topic {} must be created first", .0.name)]
+    NeedsTopic(Box<TopicConfig>),
+    #[error("{max} topics exist and no more are created by sending: create topic {topic} with mqadmin updateTopic")]
+    TooManyTopics { topic: String, max: usize },
+    #[error("the topic[{0}] is conflict with system topic: only the broker writes it")]
+    Closed(String),
+    #[error("the topic[{0}] is not writable: give it permission 6 with mqadmin updateTopicPerm")]
+    NotWritable(String),
+    #[error("request queueId[{queue}] is illegal: topic {topic} has {queues} queues")]
+    NoSuchQueue { topic: String, queue: i32, queues: u32 },
+    #[error("subscription group not exist, {0}: start its consumers first")]
+    GroupNotFound(String),
+    #[error("message without a body")]
+    NoBody,
+    #[error("the message is illegal: body of {len} bytes exceeds the limit of {max} bytes")]
+    BodyTooLarge { len: usize, max: usize },
+    #[error("the message is illegal: {0}")]
+    Encode(#[from] EncodeError),
+    #[error("a batch {0}")]
+    BadBatch(&'static str),
+    #[error("transaction messages are not supported yet: send them as ordinary messages")]
+    TransactionsUnsupported,
+    #[error("accurate timer message is not enabled: use a delay level")]
+    TimersUnsupported,
+    #[error("please go away: the broker is shutting down")]
+    Draining,
+}
+
+/// The properties the broker acts on, found in one pass.
+#[derive(Default)]
+struct Known<'a> {
+    unique_key: Option<&'a [u8]>,
+    tags: Option<&'a [u8]>,
+    keys: Option<&'a [u8]>,
+    delay: i32,
+    wait: bool,
+    transaction: bool,
+    timer: bool,
+    /// Values of ours that a resent message carries already, or a receipt handle: they are left out and written anew.
+    stale: bool,
+}
+
+impl<'a> Known<'a> {
+    fn read(properties: &'a [u8]) -> Known<'a> {
+        let mut known = Known { wait: true, ..Known::default() };
+        for (name, value) in properties::iter(properties) {
+            match name {
+                b"UNIQ_KEY" => known.unique_key = Some(value),
+                b"TAGS" => known.tags = Some(value),
+                b"KEYS" => known.keys = Some(value),
+                b"WAIT" => known.wait = value != b"false",
+                b"DELAY" => known.delay = std::str::from_utf8(value).ok().and_then(|v| v.parse().ok()).unwrap_or(0),
+                b"TRAN_MSG" => known.transaction = value.eq_ignore_ascii_case(b"true"),
+                b"TIMER_DELAY_SEC" | b"TIMER_DELAY_MS" | b"TIMER_DELIVER_MS" => known.timer = true,
+                b"MSG_REGION" | b"TRACE_ON" | b"CLUSTER" | b"POP_CK" => known.stale = true,
+                _ => {}
+            }
+        }
+        known
+    }
+
+    fn tag_hash(&self) -> i32 {
+        self.tags.and_then(|tags| std::str::from_utf8(tags).ok()).map_or(0, tag_hash)
+    }
+}
+
+/// Where a message goes.
+struct Destination {
+    topic: Arc<Topic>,
+    queue: QueueId,
+    /// Delay level, if the message waits first.
+    level: Option<u32>,
+}
+
+impl Broker {
+    /// Checks and stages one message. Synchronous: no wait, no lock.
+    pub fn begin_send(&self, request: &Request<'_>, now: Timestamp, staged: &mut Staged) -> Result<Ticket, Error> {
+        if self.is_draining() {
+            return Err(Error::Draining);
+        }
+        let topic = self.topic_for_send(request)?;
+        let queue = self.queue_for_send(&topic, request.queue_id)?;
+        self.check_body(request.body)?;
+        let known = Known::read(request.properties);
+        if known.transaction {
+            return Err(Error::TransactionsUnsupported);
+        }
+        if known.timer && known.delay <= 0 {
+            return Err(Error::TimersUnsupported);
+        }
+        let destination = self.destination(topic, queue, known.delay, request, now)?;
+        let made = if known.unique_key.is_none() { Some(self.unique_keys.next()) } else { None };
+        let entry = self.stage(request, &known, made.as_ref(), &destination, now, staged)?;
+        let unique_key = match (known.unique_key, made) {
+            (Some(given), _) => range_in(request.properties, given),
+            (None, Some(made)) => UniqueKey::Made(made),
+            (None, None) => unreachable!("a key is made when none is given"),
+        };
+        let wait_durable = destination.topic.durable && known.wait;
+        Ok(Ticket { entry, count: 1, queue_id: queue, wait_durable, unique_key })
+    }
+
+    /// Checks and stages a client batch; `request.body` is the whole batch, `request.properties` belong to every message.
+    pub fn begin_send_batch<'a>(
+        &self,
+        request: &Request<'_>,
+        messages: impl Iterator<Item = Result<Inner<'a>, &'static str>>,
+        now: Timestamp,
+        staged: &mut Staged,
+    ) -> Result<Ticket, Error> {
+        if self.is_draining() {
+            return Err(Error::Draining);
+        }
+        let topic = self.topic_for_send(request)?;
+        if topic.config.name.is_retry() {
+            return Err(Error::BadBatch("cannot go to a retry topic"));
+        }
+        let queue = self.queue_for_send(&topic, request.queue_id)?;
+        self.check_body(request.body)?;
+        let shared = Known::read(request.properties);
+        let first = staged.len();
+        let destination = Destination { topic, queue, level: None };
+        let mut joined = Vec::new();
+        for message in messages {
+            let result = message.map_err(Error::BadBatch).and_then(|inner| {
+                joined.clear();
+                joined.extend_from_slice(inner.properties);
+                end_properties(&mut joined);
+                joined.extend_from_slice(request.properties);
+                let known = Known::read(&joined);
+                if known.delay > 0 || known.timer || known.transaction {
+                    return Err(Error::BadBatch("cannot hold delayed or transaction messages"));
+                }
+                let made = if known.unique_key.is_none() { Some(self.unique_keys.next()) } else { None };
+                let each = Request { flag: inner.flag, body: inner.body, properties: &joined, ..*request };
+                self.stage(&each, &known, made.as_ref(), &destination, now, staged)
+            });
+            if let Err(error) = result {
+                staged.truncate(first);
+                return Err(error);
+            }
+        }
+        let count = staged.len() - first;
+        if count == 0 {
+            return Err(Error::NoBody);
+        }
+        let wait_durable = destination.topic.durable && shared.wait;
+        Ok(Ticket { entry: first, count, queue_id: queue, wait_durable, unique_key: UniqueKey::OfBatch })
+    }
+
+    fn topic_for_send(&self, request: &Request<'_>) -> Result<Arc<Topic>, Error> {
+        let topic = match self.machines.topics.get(request.topic) {
+            Some(topic) => topic,
+            None => return Err(self.missing_topic(request)),
+        };
+        if is_closed_to_producers(request.topic) {
+            return Err(Error::Closed(request.topic.to_owned()));
+        }
+        if !topic.config.writable() {
+            return Err(Error::NotWritable(request.topic.to_owned()));
+        }
+        Ok(topic)
+    }
+
+    /// What to say of a topic that does not exist: create it by the template's rule, or refuse.
+    fn missing_topic(&self, request: &Request<'_>) -> Error {
+        let name = match TopicName::new(request.topic) {
+            Ok(name) => name,
+            Err(error) => return error.into(),
+        };
+        if is_closed_to_producers(request.topic) {
+            return Error::Closed(request.topic.to_owned());
+        }
+        if name.is_retry() {
+            return Error::NeedsTopic(Box::new(TopicConfig::new(name, 1)));
+        }
+        let template = self.machines.topics.get(request.default_topic);
+        let Some(template) =
+            template.filter(|template| self.settings.auto_create_topics && template.config.perm & perm::INHERIT != 0)
+        else {
+            return Error::TopicNotFound(request.topic.to_owned());
+        };
+        let max = self.settings.auto_created_topics_max;
+        if self.machines.topics.len() >= max {
+            return Error::TooManyTopics { topic: request.topic.to_owned(), max };
+        }
+        let queues = request.default_queues.clamp(1, template.config.write_queues.max(1));
+        let config = TopicConfig {
+            perm: template.config.perm & !perm::INHERIT,
+            filter_type: template.config.filter_type,
+            ..TopicConfig::new(name, queues)
+        };
+        Error::NeedsTopic(Box::new(config))
+    }
+
+    fn queue_for_send(&self, topic: &Topic, queue: i32) -> Result<QueueId, Error> {
+        let queues = topic.queues();
+        match u32::try_from(queue) {
+            Ok(queue) if queue < queues => Ok(QueueId(queue)),
+            Err(_) if topic.config.write_queues > 0 => {
+                let next = self.next_queue.fetch_add(1, Ordering::Relaxed);
+                Ok(QueueId(next % topic.config.write_queues))
+            }
+            _ => Err(Error::NoSuchQueue { topic: topic.config.name.to_string(), queue, queues }),
+        }
+    }
+
+    fn check_body(&self, body: &[u8]) -> Result<(), Error> {
+        let max = self.settings.message_bytes_max;
+        match body.len() {
+            0 => Err(Error::NoBody),
+            len if len > max => Err(Error::BodyTooLarge { len, max }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The topic itself, or the dead-letter topic for a retry beyond its limit, with or without a delay before.
+    fn destination(
+        &self,
+        topic: Arc<Topic>,
+        queue: QueueId,
+        delay: i32,
+        request: &Request<'_>,
+        now: Timestamp,
+    ) -> Result<Destination, Error> {
+        let level = match self.settings.clamp_level(delay) {
+            0 => None,
+            level => Some(level),
+        };
+        let Some(group) = topic.config.name.retry_group() else { return Ok(Destination { topic, queue, level }) };
+        let Some(known) = self.machines.groups.get(group.as_str()) else {
+            return Err(Error::GroupNotFound(group.to_string()));
+        };
+        let limit = request.max_reconsume_times.unwrap_or(known.config.retry_max);
+        let orderly = self.queue_locks.lock().any(group.as_str(), now);
+        if request.reconsume_times <= limit && !orderly {
+            return Ok(Destination { topic, queue, level });
+        }
+        let dead = self.dead_letter_topic(&group)?;
+        self.counters.messages_to_dead_letter.add(1);
+        Ok(Destination { topic: dead, queue: QueueId(0), level: None })
+    }
+
+    /// The dead-letter topic of a group, which may have to be created.
+    pub(crate) fn dead_letter_topic(&self, group: &model::GroupName) -> Result<Arc<Topic>, Error> {
+        let name = TopicName::dead_letter_of(group);
+        self.machines.topics.get(name.as_str()).ok_or_else(|| Error::NeedsTopic(Box::new(TopicConfig::new(name, 1))))
+    }
+
+    fn stage(
+        &self,
+        request: &Request<'_>,
+        known: &Known<'_>,
+        made: Option<&[u8; 32]>,
+        to: &Destination,
+        now: Timestamp,
+        staged: &mut Staged,
+    ) -> Result<usize, Error> {
+        let multi_tag = if to.topic.multi_tag() { sys_flag::MULTI_TAGS } else { 0 };
+        let message = NewMessage {
+            topic: to.topic.config.name.as_str(),
+            queue_id: to.queue,
+            flag: request.flag,
+            sys_flag: request.sys_flag | multi_tag,
+            born_timestamp: request.born_timestamp,
+            born_host: request.born_host,
+            store_host: self.settings.store_host,
+            reconsume_times: request.reconsume_times,
+            prepared_offset: LogOffset::ZERO,
+            body: request.body,
+        };
+        let stored_properties = |out: &mut Vec<u8>| {
+            if known.stale {
+                let ours = |name: &[u8]| matches!(name, b"MSG_REGION" | b"TRACE_ON" | b"CLUSTER" | b"POP_CK");
+                properties::copy_without(out, request.properties, ours);
+            } else {
+                out.extend_from_slice(request.properties);
+                if request.properties.last().is_some_and(|last| *last != properties::VALUE_END) {
+                    out.push(properties::VALUE_END);
+                }
+            }
+            if let Some(made) = made {
+                properties::push(out, key::UNIQ_KEY, std::str::from_utf8(made).expect("hex is ASCII"));
+            }
+            properties::push(out, key::MSG_REGION, &self.settings.region);
+            properties::push(out, key::TRACE_ON, "true");
+            properties::push(out, key::CLUSTER, &self.settings.cluster);
+        };
+        let unique = known.unique_key.or(made.map(|made| &made[..])).and_then(|key| std::str::from_utf8(key).ok());
+        let keys = known.keys.and_then(|keys| std::str::from_utf8(keys).ok()).unwrap_or_default();
+        let keys = unique.into_iter().chain(keys.split(' ').filter(|word| !word.is_empty()));
+        let content = Content { message: &message, properties: &stored_properties, keys, tag_hash: known.tag_hash() };
+        self.counters.messages_in.add(1);
+        self.counters.bytes_in.add(request.body.len() as u64);
+        match to.level {
+            None => self.stage_now(&to.topic, content, staged),
+            Some(level) => self.stage_delayed(level, content, now, staged),
+        }
+    }
+
+    /// Stages a record for its queue.
+    pub(crate) fn stage_now<'k>(
+        &self,
+        topic: &Topic,
+        content: Content<'_, impl Iterator<Item = &'k str>>,
+        staged: &mut Staged,
+    ) -> Result<usize, Error> {
+        let Content { message, properties, keys, tag_hash } = content;
+        let slot = topic.slot(&self.log, message.queue_id).ok_or_else(|| Error::NoSuchQueue {
+            topic: message.topic.to_owned(),
+            queue: message.queue_id.0.cast_signed(),
+            queues: topic.queues(),
+        })?;
+        let hashes = keys.map(|key| key_hash(topic.id, key));
+        Ok(staged.message(slot, topic.durable, tag_hash, |out| message::encode(out, message, properties), hashes)?)
+    }
+
+    /// Stages a record that waits under the schedule topic, and the fact that it does.
+    pub(crate) fn stage_delayed<'k>(
+        &self,
+        level: u32,
+        content: Content<'_, impl Iterator<Item = &'k str>>,
+        now: Timestamp,
+        staged: &mut Staged,
+    ) -> Result<usize, Error> {
+        let schedule = self.machines.topics.get(system_topic::SCHEDULE).expect("system topics exist from the start");
+        let real = content.message;
+        let message = NewMessage { topic: system_topic::SCHEDULE, queue_id: QueueId(level - 1), ..*real };
+        let with_real_place = |out: &mut Vec<u8>| {
+            (content.properties)(out);
+            properties::push(out, key::REAL_TOPIC, real.topic);
+            properties::push(out, key::REAL_QID, &real.queue_id.to_string());
+        };
+        let waiting = Content { message: &message, properties: &with_real_place, ..content };
+        let entry = self.stage_now(&schedule, waiting, staged)?;
+        staged.system(&System::TimerScheduled { due: now.after(self.settings.delay_of(level)) });
+        Ok(entry)
+    }
+}
+
+/// A record about to be staged: the message, what appends its properties, its index keys and its tag hash.
+pub(crate) struct Content<'a, K> {
+    pub message: &'a NewMessage<'a>,
+    pub properties: &'a dyn Fn(&mut Vec<u8>),
+    pub keys: K,
+    pub tag_hash: i32,
+}
+
+/// Old clients leave out the last 0x02; what we append must not melt into their last value.
+fn end_properties(properties: &mut Vec<u8>) {
+    if properties.last().is_some_and(|last| *last != properties::VALUE_END) {
+        properties.push(properties::VALUE_END);
+    }
+}
+
+fn range_in(whole: &[u8], part: &[u8]) -> UniqueKey {
+    let start = part.as_ptr().addr() - whole.as_ptr().addr();
+    let Range { start, end } = start..start + part.len();
+    UniqueKey::Given { start, end }
+}

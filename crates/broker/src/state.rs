@@ -1,0 +1,10 @@
+//! What the broker keeps: plain structs, `now` passed in, no I/O. Durable machines are projections of the log.
+
+pub mod arrivals;
+pub mod clients;
+pub mod groups;
+pub mod kv;
+pub mod offsets;
+pub mod queue_locks;
+pub mod timers;
+pub mod topics;

@@ -1,0 +1,78 @@
+//! Heartbeats in, changes out.
+
+use std::any::Any;
+
+use super::*;
+use crate::notice::Notice;
+
+struct Deaf;
+
+impl Mailbox for Deaf {
+    fn post(&self, _: Notice) -> bool {
+        false
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+fn client(connection: u64, id: &str, heard: i64) -> Client {
+    Client {
+        connection: ConnectionId(connection),
+        client_id: id.to_owned(),
+        address: "10.0.0.9:5000".parse().expect("an address"),
+        language: "JAVA".to_owned(),
+        version: 479,
+        heard: Timestamp(heard),
+        mailbox: Arc::new(Deaf),
+    }
+}
+
+fn heard(topics: &[(&str, &str, i64)]) -> ConsumerHeard {
+    let subscriptions = topics
+        .iter()
+        .map(|(topic, tags, version)| Subscription::parse(topic, tags, None, *version).expect("a good expression"))
+        .collect();
+    ConsumerHeard {
+        group: GroupName::trusted("g"),
+        mode: ConsumeMode { model: Some(MessageModel::Clustering), ..ConsumeMode::default() },
+        subscriptions: Some(subscriptions),
+    }
+}
+
+#[test]
+fn a_group_changes_with_members_and_subscriptions_only() {
+    let clients = Clients::default();
+    assert!(clients.consumer_heard(&client(1, "a", 0), heard(&[("t", "*", 1)])), "the first member");
+    assert!(!clients.consumer_heard(&client(1, "a", 1), heard(&[("t", "*", 1)])), "the same again");
+    assert!(clients.consumer_heard(&client(2, "b", 2), heard(&[("t", "*", 1)])), "a second member");
+    assert!(!clients.consumer_heard(&client(1, "a", 3), heard(&[("t", "*", 5)])), "newer, but the same words");
+    assert!(clients.consumer_heard(&client(1, "a", 4), heard(&[("t", "x", 6)])), "other tags");
+    assert!(!clients.consumer_heard(&client(2, "b", 5), heard(&[("t", "*", 1)])), "an older version is ignored");
+    assert!(clients.consumer_heard(&client(1, "a", 6), heard(&[("t", "x", 6), ("u", "*", 1)])), "a topic more");
+    assert!(clients.consumer_heard(&client(1, "a", 7), heard(&[("t", "x", 6)])), "a topic less");
+    assert_eq!(clients.consumer_ids("g"), ["a", "b"]);
+}
+
+#[test]
+fn a_heartbeat_without_subscriptions_keeps_them() {
+    let clients = Clients::default();
+    clients.consumer_heard(&client(1, "a", 0), heard(&[("t", "*", 1)]));
+    let light = ConsumerHeard { subscriptions: None, ..heard(&[]) };
+    assert!(!clients.consumer_heard(&client(1, "a", 1), light));
+    assert!(clients.subscription_of("g", "t").expect("online").subscription.is_some());
+}
+
+#[test]
+fn closed_and_silent_clients_leave_their_groups() {
+    let clients = Clients::default();
+    clients.consumer_heard(&client(1, "a", 0), heard(&[("t", "*", 1)]));
+    clients.consumer_heard(&client(2, "b", 100_000), heard(&[("t", "*", 1)]));
+    clients.producer_heard(&client(1, "a", 0), GroupName::trusted("p"));
+    assert_eq!(clients.expire(Timestamp(120_000)), []);
+    assert_eq!(clients.expire(Timestamp(120_001)), [GroupName::trusted("g")]);
+    assert!(clients.producers("p").is_empty());
+    assert_eq!(clients.closed(ConnectionId(2)), [GroupName::trusted("g")]);
+    assert!(clients.online("g").is_none());
+}

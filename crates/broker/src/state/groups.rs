@@ -1,0 +1,91 @@
+//! Consumer groups and their configuration. Facts: `GroupChanged`, `GroupDeleted`.
+
+use std::sync::Arc;
+
+use model::record::codec::{Malformed, Put, Reader};
+use model::record::system::{put_group, read_group};
+use model::{GroupConfig, GroupName, LogOffset};
+use papaya::HashMap;
+
+/// A group with the log offset of the newest record about it.
+#[derive(Debug)]
+pub struct Group {
+    pub config: GroupConfig,
+    pub changed_at: LogOffset,
+}
+
+/// All groups, by name.
+#[derive(Debug, Default)]
+pub struct Groups {
+    by_name: HashMap<GroupName, Arc<Group>>,
+}
+
+/// Groups every broker knows from the start (message-format.md section 7).
+pub const SYSTEM_GROUPS: [&str; 8] = [
+    "TOOLS_CONSUMER",
+    "FILTERSRV_CONSUMER",
+    "SELF_TEST_C_GROUP",
+    "CID_ONS-HTTP-PROXY",
+    "CID_ONSAPI_PULL",
+    "CID_ONSAPI_PERMISSION",
+    "CID_ONSAPI_OWNER",
+    "CID_RMQ_SYS_TRANS",
+];
+
+/// A group the broker or the tools use themselves.
+#[must_use]
+pub fn is_system(name: &str) -> bool {
+    name.starts_with("CID_RMQ_SYS_") || SYSTEM_GROUPS.contains(&name)
+}
+
+impl Groups {
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Arc<Group>> {
+        self.by_name.pin().get(name).cloned()
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All groups, sorted by name.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Group>> {
+        let mut all: Vec<_> = self.by_name.pin().values().cloned().collect();
+        all.sort_by(|a, b| a.config.name.cmp(&b.config.name));
+        all
+    }
+
+    /// Applies `GroupChanged`.
+    pub fn changed(&self, at: LogOffset, config: GroupConfig) {
+        self.by_name.pin().insert(config.name.clone(), Arc::new(Group { config, changed_at: at }));
+    }
+
+    /// Applies `GroupDeleted`.
+    pub fn deleted(&self, name: &GroupName) {
+        self.by_name.pin().remove(name);
+    }
+
+    pub fn save(&self, out: &mut Vec<u8>) {
+        let all = self.all();
+        out.put_u32(u32::try_from(all.len()).expect("groups are bounded far below"));
+        for group in all {
+            out.put_u64(group.changed_at.0);
+            put_group(out, &group.config);
+        }
+    }
+
+    pub fn load(&self, fields: &mut Reader<'_>) -> Result<(), Malformed> {
+        for _ in 0..fields.u32()? {
+            let at = LogOffset(fields.u64()?);
+            self.changed(at, read_group(fields)?);
+        }
+        Ok(())
+    }
+}
