@@ -25,7 +25,7 @@ const RUN_WITHIN: Duration = Duration::from_secs(240);
 const PREPARE_WITHIN: Duration = Duration::from_secs(600);
 
 /// Lines of a log that are shown when something fails.
-const TAIL_LINES: usize = 60;
+const TAIL_LINES: usize = 40;
 
 /// An executable that plays one client.
 pub struct Driver {

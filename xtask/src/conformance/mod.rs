@@ -19,7 +19,9 @@
 //!
 //! A driver finds in its environment `NAMESRV_ADDR`, `BROKER_ADDR`, `KEROLOX_ROOT` (the work tree),
 //! `KEROLOX_TARGET` (a folder for what it builds) and, when the server is not ours to restart,
-//! `KEROLOX_NO_RESTART=1`. It runs in its own folder.
+//! `KEROLOX_NO_RESTART=1`. It runs in its own folder. Who sets `KEROLOX_REFERENCE=1` tests the
+//! scenarios themselves against the reference (`conformance/reference/kerolox`): no deviation is
+//! accepted then, and what the reference does not promise is not asked of it.
 //!
 //! Deliberately absent: what a scenario means. Only drivers know clients.
 

@@ -212,15 +212,16 @@ impl Ports {
     fn free() -> Result<Self> {
         const FIRST: u16 = 20_000;
         const COUNT: u16 = 12_000;
+        const STRIDE: u16 = 6;
         static TAKEN: AtomicU16 = AtomicU16::new(0);
         // Another run on this machine starts elsewhere in the range.
         let start = (std::process::id() % u32::from(COUNT)) as u16;
-        for _ in 0..COUNT / 5 {
-            let step = TAKEN.fetch_add(5, Ordering::Relaxed);
+        for _ in 0..COUNT / STRIDE {
+            let step = TAKEN.fetch_add(STRIDE, Ordering::Relaxed);
             let first = FIRST + start.wrapping_add(step) % COUNT;
-            // Name server, HTTP, VIP channel (two below the broker), one unused, broker.
+            // Name server, HTTP, VIP channel (two below the broker), one unused, broker, replication.
             let ports = Self { namesrv: first, http: first + 1, broker: first + 4 };
-            if [first, first + 1, first + 2, first + 4].into_iter().all(is_free) {
+            if [first, first + 1, first + 2, first + 4, first + 5].into_iter().all(is_free) {
                 return Ok(ports);
             }
         }
