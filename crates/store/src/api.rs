@@ -7,6 +7,8 @@ use std::sync::Arc;
 use model::record::codec::Malformed;
 use model::{LogOffset, QueueOffset, Timestamp, TopicId};
 
+use crate::retention::Policy;
+
 /// Where "now" comes from. Asked once per append, never per message.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
@@ -25,8 +27,8 @@ pub struct Options {
     pub reader_threads: usize,
     /// Bytes of log between two checkpoints: what a restart has to replay.
     pub checkpoint_bytes: u64,
-    /// Free bytes of the disk below which appends of messages are refused.
-    pub disk_reserve_bytes: u64,
+    /// How full the disk may become before messages are refused, and what goes first.
+    pub retention: Policy,
     /// What makes a system record durable; messages say it themselves.
     pub sync: SyncRule,
     /// A planted bug, for the tests that prove the crash harness would find it.
@@ -44,7 +46,7 @@ impl Options {
             staging_bytes_max: 64 * 1024 * 1024,
             reader_threads: 4,
             checkpoint_bytes: 64 * 1024 * 1024,
-            disk_reserve_bytes: 1024 * 1024 * 1024,
+            retention: Policy::default(),
             sync: SyncRule::Group,
             fault: None,
         }
@@ -82,8 +84,9 @@ pub trait Observer: Send + Sync {
     /// topic is unknown (deleted), and the index skips the record.
     fn topic_of(&self, name: &str) -> Option<TopicId>;
 
-    /// Applied facts. System facts and the messages of one queue come in log order, once each, live and in recovery;
-    /// messages of an `async` topic may come before system facts that lie lower in the log.
+    /// Applied facts. System facts and the messages of one queue come in log order, live and in recovery. Messages of an
+    /// `async` topic may come before facts that lie lower in the log; if they were told before a checkpoint at a lower
+    /// offset was saved, they are told again after it was loaded.
     fn applied(&self, facts: &[Fact<'_>]);
 
     /// The bytes of all projections, for a checkpoint. Called on a background thread while `applied` is not.

@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 use model::{LogOffset, QueueOffset, Timestamp};
 
 use crate::api::{Fact, QueueSlot, SyncRule};
+use crate::catalog::Moment;
 use crate::core::Core;
-use crate::layout::segment_of;
+use crate::index::BatchSpan;
 use crate::writer::{Group, SystemAt};
 
 /// Cleared groups kept for their vectors.
@@ -61,20 +62,13 @@ impl NewUnit {
 /// One is kept for each message that waits for a sync: 64 MiB of 200 B records are 335,000.
 const _: () = assert!(size_of::<NewUnit>() == 40);
 
-/// Which records of a group become visible.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Which {
-    Async,
-    All,
-}
-
 impl Core {
     /// Applies what is visible when written, and keeps the group until a sync covers it. The caller holds the turn.
     pub fn apply_written(&self, group: Group) {
         let mut apply = self.apply.lock();
         if group.has_async {
             let system = self.options.sync == SyncRule::Async;
-            self.apply_group(&mut apply, &group, Which::Async, system);
+            self.apply_group(&mut apply, &group, Moment::Written, system);
         }
         apply.waiting.push_back(group);
     }
@@ -84,9 +78,12 @@ impl Core {
         let mut apply = self.apply.lock();
         while let Some(end) = apply.waiting.front().and_then(Group::end).filter(|end| *end <= durable) {
             let mut group = apply.waiting.pop_front().expect("looked at above");
-            self.enter_segments(&group);
+            let batches = group.batches.iter().map(|batch| BatchSpan { at: batch.first, len: batch.len });
+            if self.catalog.batches(batches) {
+                self.errands.call();
+            }
             let system = self.options.sync == SyncRule::Group;
-            self.apply_group(&mut apply, &group, Which::All, system);
+            self.apply_group(&mut apply, &group, Moment::Committed, system);
             apply.applied = end;
             group.clear();
             let mut spares = self.spare_groups.lock();
@@ -96,20 +93,9 @@ impl Core {
         }
     }
 
-    /// Tells the index of the group's batches, and of the segments they open.
-    fn enter_segments(&self, group: &Group) {
-        for batch in &group.batches {
-            let base = segment_of(batch.first, self.options.segment_bytes);
-            if self.catalog.enter(base) {
-                self.errands.call();
-            }
-            self.catalog.batch(batch.first, batch.len);
-        }
-    }
-
-    fn apply_group(&self, apply: &mut Apply, group: &Group, which: Which, with_systems: bool) {
+    fn apply_group(&self, apply: &mut Apply, group: &Group, moment: Moment, with_systems: bool) {
         let Apply { taken, records, .. } = apply;
-        self.catalog.apply(&group.units, &group.keys, which == Which::Async, taken);
+        self.catalog.apply(&group.units, &group.keys, moment, taken);
         let systems: &[SystemAt] = if with_systems { &group.systems } else { &[] };
         records.clear();
         for system in systems {

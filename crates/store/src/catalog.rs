@@ -1,146 +1,124 @@
-//! What is known of the log in memory: the queues, and where their messages lie.
+//! What is known of the log in memory: the table of queues and the indexes of all segments, and how units get into them.
 
-use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
 
-use model::{LogOffset, QueueId, QueueOffset, Timestamp, TopicId};
-use parking_lot::RwLock;
+use model::LogOffset;
 
-use crate::api::{Boundary, Bounds, QueueSlot, ReadError, Unit};
+use crate::api::{ReadError, Unit};
 use crate::apply::NewUnit;
+use crate::disk::{self, Disk};
+use crate::index::{
+    BatchSpan, Growing, Indexes, KeyHit, OpenIndex, PageCache, Queues, SealedIndex, across::Older, seal,
+};
+use crate::layout::{index_name, segment_of};
 
 /// Queues and their units.
-#[derive(Default)]
 pub struct Catalog {
-    tables: RwLock<Tables>,
+    pub queues: Arc<Queues>,
+    pub indexes: Indexes,
+    cache: Arc<PageCache>,
+    segment_bytes: u64,
 }
 
-#[derive(Default)]
-struct Tables {
-    slots: HashMap<(TopicId, QueueId), QueueSlot>,
-    queues: Vec<Queue>,
-    /// First offset and length of every batch.
-    batches: Vec<(LogOffset, u32)>,
-    keys: Vec<(u64, LogOffset, u32, Timestamp)>,
-    segment: LogOffset,
-}
-
-#[derive(Default)]
-struct Queue {
-    forgotten: bool,
-    units: Vec<Unit>,
+/// When a unit becomes visible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Its bytes are written: async units only.
+    Written,
+    /// Its bytes are durable.
+    Committed,
 }
 
 impl Catalog {
-    /// Finds or creates a queue's slot.
-    pub fn slot(&self, topic: TopicId, queue: QueueId) -> QueueSlot {
-        if let Some(slot) = self.tables.read().slots.get(&(topic, queue)) {
-            return *slot;
+    #[must_use]
+    pub fn new(queues: Arc<Queues>, older: Vec<Older>, growing: Growing, cache: Arc<PageCache>, bytes: u64) -> Catalog {
+        Catalog { indexes: Indexes::new(queues.clone(), older, growing), queues, cache, segment_bytes: bytes }
+    }
+
+    /// Notes durable batches, and begins the segments they open. True: a segment has become complete.
+    pub fn batches(&self, batches: impl Iterator<Item = BatchSpan>) -> bool {
+        let mut growing = self.indexes.growing.write();
+        let mut entered = false;
+        for batch in batches {
+            entered |= growing.enter(segment_of(batch.at, self.segment_bytes));
+            growing.push_batch(batch);
         }
-        let mut tables = self.tables.write();
-        let next = QueueSlot(u32::try_from(tables.queues.len()).expect("fewer than 4 Gi queues"));
-        let slot = *tables.slots.entry((topic, queue)).or_insert(next);
-        if slot == next {
-            tables.queues.push(Queue::default());
-        }
-        slot
+        entered
     }
 
-    pub fn forget(&self, topic: TopicId) {
-        let mut tables = self.tables.write();
-        let Tables { slots, queues, .. } = &mut *tables;
-        slots.retain(|(of, _), slot| {
-            queues[slot.0 as usize].forgotten |= *of == topic;
-            *of != topic
-        });
-    }
-
-    /// Begins the segment at `base`, unless it is the current one. True: another segment has become complete.
-    pub fn enter(&self, base: LogOffset) -> bool {
-        let mut tables = self.tables.write();
-        std::mem::replace(&mut tables.segment, base) != base
-    }
-
-    pub fn batch(&self, first: LogOffset, len: u32) {
-        self.tables.write().batches.push((first, len));
-    }
-
-    /// Takes the units that are their queue's next; says in `taken` which.
-    pub fn apply(&self, units: &[NewUnit], keys: &[u64], only_async: bool, taken: &mut Vec<bool>) {
+    /// Takes the units that are their queue's next and whose moment it is; says in `taken` which. `keys` are the key hashes
+    /// of all units, one unit's after another's. The caller holds the apply lock.
+    pub fn apply(&self, units: &[NewUnit], mut keys: &[u64], moment: Moment, taken: &mut Vec<bool>) {
         taken.clear();
-        let mut tables = self.tables.write();
-        let mut keys = keys;
+        if units.is_empty() {
+            return;
+        }
+        let mut growing = self.indexes.growing.write();
         for unit in units {
-            let (own, rest) = keys.split_at(usize::from(unit.keys));
-            keys = rest;
-            let queue = &mut tables.queues[unit.slot.0 as usize];
-            let next = QueueOffset(queue.units.len() as u64);
-            let take = !(only_async && unit.durable) && !queue.forgotten && unit.queue_offset == next;
+            let own;
+            (own, keys) = keys.split_at(usize::from(unit.keys));
+            let take = (moment == Moment::Committed || !unit.durable) && self.is_next(unit);
             taken.push(take);
-            if take {
-                let NewUnit { at, len, tag_hash, stored, .. } = *unit;
-                queue.units.push(Unit { at, len, tag_hash, stored });
-                tables.keys.extend(own.iter().map(|key| (*key, at, len, stored)));
+            if !take {
+                continue;
+            }
+            let NewUnit { at, len, tag_hash, stored, slot, queue_offset, .. } = *unit;
+            growing.enter(segment_of(at, self.segment_bytes));
+            match growing.push(slot, queue_offset, &Unit { at, len, tag_hash, stored }) {
+                Ok(_) => {}
+                Err(gap) => {
+                    tracing::error!(%gap, "a message is left out of the index");
+                    taken.pop();
+                    taken.push(false);
+                    continue;
+                }
+            }
+            own.iter().for_each(|key| growing.push_key(*key, KeyHit { at, len, stored }));
+            // While the index is locked: who learns of the message finds it there.
+            self.queues.applied(slot, queue_offset, at);
+        }
+    }
+
+    fn is_next(&self, unit: &NewUnit) -> bool {
+        self.queues.bounds(unit.slot).max == unit.queue_offset && self.queues.name(unit.slot).is_some()
+    }
+
+    /// Writes the index files of segments that end at or below `applied`.
+    pub fn seal(&self, disk: &dyn Disk, applied: LogOffset) -> io::Result<()> {
+        self.indexes.freeze(applied);
+        for index in self.indexes.older().iter() {
+            if let Older::Frozen(index) = index {
+                let sealed = self.write_index(disk, index)?;
+                self.indexes.sealed(Arc::new(sealed));
             }
         }
-    }
-
-    pub fn bounds(&self, slot: QueueSlot) -> Bounds {
-        let tables = self.tables.read();
-        let max = tables.queues[slot.0 as usize].units.len() as u64;
-        Bounds { min: QueueOffset::ZERO, max: QueueOffset(max) }
-    }
-
-    pub fn units(&self, slot: QueueSlot, from: QueueOffset, max: usize, out: &mut Vec<Unit>) -> Result<(), ReadError> {
-        let tables = self.tables.read();
-        let units = &tables.queues[slot.0 as usize].units;
-        let from = usize::try_from(from.0).unwrap_or(usize::MAX).min(units.len());
-        out.extend(units[from..].iter().take(max));
         Ok(())
     }
 
-    /// The next queue offsets, by slot.
-    pub fn next(&self) -> Vec<QueueOffset> {
-        self.tables.read().queues.iter().map(|queue| QueueOffset(queue.units.len() as u64)).collect()
+    fn write_index(&self, disk: &dyn Disk, index: &OpenIndex) -> io::Result<SealedIndex> {
+        let name = index_name(index.start());
+        let mut bytes = Vec::new();
+        seal::write(index, index.start().plus(self.segment_bytes), &self.queues, &mut bytes)?;
+        disk::replace(disk, &name, &bytes)?;
+        let opened = SealedIndex::open(disk.open(&name)?, &name, index.start(), self.cache.clone());
+        opened.map_err(|error| io::Error::other(error.to_string()))
     }
+}
 
-    /// The batch that holds `at`.
-    pub fn batch_of(&self, at: LogOffset) -> Option<(LogOffset, u32)> {
-        let tables = self.tables.read();
-        let after = tables.batches.partition_point(|(first, _)| *first <= at);
-        let (first, len) = tables.batches[after.checked_sub(1)?];
-        (at < first.plus(u64::from(len))).then_some((first, len))
-    }
-
-    pub fn search_time(
-        &self,
-        slot: QueueSlot,
-        moment: Timestamp,
-        boundary: Boundary,
-    ) -> Result<QueueOffset, ReadError> {
-        let tables = self.tables.read();
-        let units = &tables.queues[slot.0 as usize].units;
-        let found = match boundary {
-            Boundary::Lower => units.partition_point(|unit| unit.stored < moment),
-            Boundary::Upper => units.partition_point(|unit| unit.stored <= moment).saturating_sub(1),
-        };
-        Ok(QueueOffset(found as u64))
-    }
-
-    pub fn find_keys(
-        &self,
-        key: u64,
-        from: Timestamp,
-        to: Timestamp,
-        max: usize,
-    ) -> Result<Vec<(LogOffset, u32)>, ReadError> {
-        let tables = self.tables.read();
-        Ok(tables
-            .keys
-            .iter()
-            .rev()
-            .filter(|hit| hit.0 == key && (from..=to).contains(&hit.3))
-            .take(max)
-            .map(|hit| (hit.1, hit.2))
-            .collect())
+/// Opens the index file of the segment at `start`; `None` if there is none that can be believed.
+pub fn open_sealed(disk: &dyn Disk, start: LogOffset, end: LogOffset, cache: &Arc<PageCache>) -> Option<SealedIndex> {
+    let name = index_name(start);
+    let opened = disk.open(&name).map_err(|source| ReadError::Io { file: name.clone(), source });
+    match opened.and_then(|file| SealedIndex::open(file, &name, start, cache.clone())) {
+        Ok(index) if index.end() == end => Some(index),
+        Ok(index) => {
+            tracing::warn!(name, end = %index.end(), "the index ends elsewhere than its segment, and is written again");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the index is written again");
+            None
+        }
     }
 }

@@ -10,13 +10,15 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use crate::api::{Clock, Observer, Options};
 use crate::apply::Apply;
 use crate::catalog::Catalog;
+use crate::checkpoint::Checkpoints;
 use crate::disk::Disk;
 use crate::keeper::Errands;
 use crate::segment::Segments;
 use crate::tail::Tail;
 use crate::writer::{Group, Stage, Turn};
 
-/// The shared parts. Locks are taken one at a time, or in the order of the fields: `sync`, `turn`, `apply`, `stage`.
+/// The shared parts. Locks are taken one at a time, or in the order of the fields: `checkpoints`, `sync`,
+/// `turn`, `apply`, `stage`.
 pub struct Core {
     pub options: Options,
     pub disk: Arc<dyn Disk>,
@@ -27,6 +29,8 @@ pub struct Core {
     pub catalog: Catalog,
     pub tail: Tail,
 
+    /// Held while indexes are sealed, checkpoints written and segments trimmed. Taken before all others.
+    pub checkpoints: Mutex<Checkpoints>,
     /// Held from before a sync until `committed` is published: syncs do not overtake each other.
     pub sync: Mutex<()>,
     /// Held while writing.
@@ -40,6 +44,8 @@ pub struct Core {
     pub errands: Errands,
 
     pub start: AtomicU64,
+    /// Everything below is in a checkpoint.
+    pub checkpointed: AtomicU64,
     pub committed: AtomicU64,
     pub written: AtomicU64,
     pub end: AtomicU64,

@@ -3,11 +3,13 @@
 //! No timer and no minimum: while one sync runs, the next group forms. Only when everything staged is async does it wait,
 //! half a second at most, so that little is lost with the power.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+use model::LogOffset;
 
 use crate::api::Fault;
 use crate::core::Core;
-use std::sync::atomic::Ordering;
 
 /// How long async bytes may stay un-synced.
 const ASYNC_SYNC_EVERY: Duration = Duration::from_millis(500);
@@ -70,9 +72,13 @@ impl Core {
         }
     }
 
-    fn commit(&self, durable: model::LogOffset) {
+    fn commit(&self, durable: LogOffset) {
         self.apply_committed(durable);
         self.committed.store(durable.0, Ordering::Release);
         self.progressed();
+        let since = durable.since(LogOffset(self.checkpointed.load(Ordering::Acquire)));
+        if since >= self.options.checkpoint_bytes {
+            self.errands.call();
+        }
     }
 }

@@ -10,6 +10,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::core::Core;
 use crate::layout::segment_of;
+use crate::retention::{self, Level};
 
 /// Segments kept ready after the current one. One is enough for the writer; the second is the reserve for system records
 /// when the disk is full.
@@ -74,6 +75,10 @@ impl Core {
             // The writer makes the file itself when it gets there, and fails if it cannot.
             tracing::warn!(%error, "a segment could not be prepared ahead");
         }
+        if let Err(error) = self.seal_and_checkpoint() {
+            // Tried again next round. The log itself is not in danger: a restart has more to replay.
+            tracing::warn!(%error, "an index or a checkpoint could not be written");
+        }
         while !self.errands.called() {
             match self.zero_next() {
                 Ok(true) => {}
@@ -114,9 +119,11 @@ impl Core {
     fn watch_space(&self) {
         match self.disk.space() {
             Ok(space) => {
-                let full = space.free < self.options.disk_reserve_bytes;
-                if self.disk_full.swap(full, Ordering::Relaxed) != full {
-                    tracing::warn!(free = space.free, full, "the disk crossed its reserve");
+                let before = if self.disk_full.load(Ordering::Relaxed) { Level::SystemOnly } else { Level::Open };
+                let level = retention::level(before, &self.options.retention, space, self.options.segment_bytes);
+                if level != before {
+                    tracing::warn!(free = space.free, ?level, "the disk has another level");
+                    self.disk_full.store(level == Level::SystemOnly, Ordering::Relaxed);
                 }
             }
             Err(error) => tracing::warn!(%error, "the free space cannot be read"),

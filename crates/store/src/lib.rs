@@ -16,12 +16,15 @@ mod flusher;
 pub mod index;
 mod keeper;
 mod layout;
+mod lock;
 mod log;
 mod reader;
 mod recovery;
 mod replay;
+mod restore;
 pub mod retention;
 mod segment;
+mod snapshot;
 mod staged;
 mod tail;
 mod writer;
@@ -30,5 +33,7 @@ pub use api::{
     AppendError, Appended, Boundary, Bounds, Busy, Clock, Entry, Fact, Fault, LoadError, Observer, OpenError, Options,
     QueueSlot, Read, ReadError, SyncRule, Unit, key_hash,
 };
+pub use index::queues::TooManyQueues;
 pub use log::Log;
+pub use retention::Policy;
 pub use staged::Staged;

@@ -1,5 +1,6 @@
 //! The open log: what the broker holds.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -8,19 +9,19 @@ use model::{LogOffset, QueueId, QueueOffset, Timestamp, TopicId};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::api::{
-    AppendError, Appended, Boundary, Bounds, Busy, Clock, Observer, OpenError, Options, QueueSlot, Read, ReadError,
-    Unit,
+    AppendError, Appended, Boundary, Bounds, Busy, Clock, Fault, Observer, OpenError, Options, QueueSlot, Read,
+    ReadError, Unit,
 };
 use crate::apply::Apply;
-use crate::catalog::Catalog;
 use crate::cold::Readers;
 use crate::core::Core;
 use crate::disk::{Disk, RealDisk};
+use crate::index::queues::TooManyQueues;
 use crate::keeper::Errands;
-use crate::layout::LOG_DIR;
-use crate::recovery::{Reached, Walk, io_error};
-use crate::replay::Replay;
-use crate::segment::Segments;
+use crate::lock::{Lock, Node};
+use crate::recovery::io_error;
+use crate::restore::{Restored, restore};
+use crate::retention::Policy;
 use crate::staged::Staged;
 use crate::tail::Tail;
 use crate::writer::{Stage, Turn};
@@ -30,6 +31,8 @@ pub struct Log {
     core: Arc<Core>,
     readers: Readers,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Let go last.
+    lock: Option<Lock>,
 }
 
 impl Log {
@@ -37,7 +40,9 @@ impl Log {
     pub fn open(options: Options, observer: Arc<dyn Observer>, clock: Clock) -> Result<Arc<Log>, OpenError> {
         let disk = Arc::new(RealDisk::new(&options.dir));
         disk.create_dir("").map_err(io_error("creating the data directory"))?;
-        let log = Log::open_on(disk, options, observer, clock)?;
+        let lock = Lock::take(&options.dir)?;
+        let mut log = Log::open_on(disk, options, observer, clock)?;
+        log.lock = Some(lock);
         log.start_threads()?;
         Ok(Arc::new(log))
     }
@@ -46,34 +51,37 @@ impl Log {
     /// simulations and crash tests.
     pub fn open_on(
         disk: Arc<dyn Disk>,
-        options: Options,
+        mut options: Options,
         observer: Arc<dyn Observer>,
         clock: Clock,
     ) -> Result<Log, OpenError> {
-        disk.create_dir(LOG_DIR).map_err(io_error("creating the log folder"))?;
-        let segments = Segments::open(disk.clone(), options.segment_bytes, options.fault)
-            .map_err(io_error("opening the segments"))?;
-        let catalog = Catalog::default();
-        let start = segments.bases().first().copied().unwrap_or(LogOffset::ZERO);
-        let from = Reached { end: start, epoch: 0, committed: start };
-        let mut walk = Walk::new(&segments, options.segment_bytes, options.fault, from);
-        let mut replay = Replay::default();
-        while let Some((header, bytes)) = walk.next_batch()? {
-            replay.batch(&header, bytes, &catalog, &*observer);
+        check(&options)?;
+        let node = Node::read_or_create(&*disk, &options)?;
+        if node.segment_bytes != options.segment_bytes {
+            tracing::warn!(
+                wanted = options.segment_bytes,
+                used = node.segment_bytes,
+                "the directory's segment size stays"
+            );
+            options.segment_bytes = node.segment_bytes;
         }
-        let reached = walk.finish()?;
+        let Restored { segments, catalog, checkpoints, start, checkpointed, reached, newest } =
+            restore(&disk, &options, &*observer)?;
         let end = reached.end;
+        let raise = options.fault != Some(Fault::StaleTail);
         let core = Core {
-            epoch: reached.epoch + 1,
+            epoch: if raise { reached.epoch + 1 } else { reached.epoch },
             tail: Tail::new(options.segment_bytes, options.tail_cache_bytes, end),
+            checkpoints: Mutex::new(checkpoints),
             sync: Mutex::default(),
             turn: Mutex::new(Turn::default()),
             apply: Mutex::new(Apply::new(end)),
-            stage: Mutex::new(Stage::new(end, replay.newest(), catalog.next(), options.segment_bytes)),
+            stage: Mutex::new(Stage::new(end, newest, options.segment_bytes)),
             flusher_wake: Condvar::new(),
             spare_groups: Mutex::default(),
             errands: Errands::default(),
             start: AtomicU64::new(start.0),
+            checkpointed: AtomicU64::new(checkpointed.0),
             committed: AtomicU64::new(end.0),
             written: AtomicU64::new(end.0),
             end: AtomicU64::new(end.0),
@@ -88,13 +96,15 @@ impl Log {
             segments,
             catalog,
         };
-        core.stage_mark();
-        core.flush();
+        if raise {
+            core.stage_mark();
+            core.flush();
+        }
         if core.failed() {
-            return Err(io_error("writing the first batch of this epoch")(std::io::ErrorKind::Other.into()));
+            return Err(io_error("writing the first batch of this epoch")(io::ErrorKind::Other.into()));
         }
         let readers = Readers::start(core.options.reader_threads).map_err(io_error("starting reader threads"))?;
-        Ok(Log { core: Arc::new(core), readers, threads: Mutex::default() })
+        Ok(Log { core: Arc::new(core), readers, threads: Mutex::default(), lock: None })
     }
 
     fn start_threads(&self) -> Result<(), OpenError> {
@@ -160,20 +170,19 @@ impl Log {
     }
 
     /// The slot of a queue, given out if it has none yet. Not for every message.
-    #[must_use]
-    pub fn slot(&self, topic: TopicId, queue: QueueId) -> QueueSlot {
-        self.core.catalog.slot(topic, queue)
+    pub fn slot(&self, topic: TopicId, queue: QueueId) -> Result<QueueSlot, TooManyQueues> {
+        self.core.catalog.queues.find_or_create(topic, queue)
     }
 
     /// Drops the queues of a deleted topic.
     pub fn forget(&self, topic: TopicId) {
-        self.core.catalog.forget(topic);
+        self.core.catalog.queues.forget(topic);
     }
 
     /// What of a queue is visible.
     #[must_use]
     pub fn bounds(&self, slot: QueueSlot) -> Bounds {
-        self.core.catalog.bounds(slot)
+        self.core.catalog.queues.bounds(slot)
     }
 
     /// Appends to `out` at most `max` units from `from` on, visible ones only. May answer fewer than there are: ask again
@@ -239,9 +248,28 @@ impl Log {
         self.core.keep();
     }
 
-    /// Refuses new appends, writes and syncs all that is staged, ends the threads. Told again, it does nothing.
+    /// Saves what is applied, so that a restart has little to replay. Also done every `checkpoint_bytes`, and at close.
+    pub fn checkpoint(&self) -> io::Result<()> {
+        self.core.checkpoint()
+    }
+
+    /// Up to where `policy` would trim the log now.
+    pub fn expired(&self, now: Timestamp, policy: &Policy) -> io::Result<Option<LogOffset>> {
+        self.core.expired(now, policy)
+    }
+
+    /// Deletes whole segments below `to`. The caller has re-appended its live facts whose newest record lies there; where
+    /// the numbering of queues goes on, the log re-appends itself. For background work.
+    pub fn trim(&self, to: LogOffset) -> io::Result<()> {
+        self.core.trim(to)
+    }
+
+    /// Refuses new appends, writes and syncs all that is staged, takes a checkpoint, ends the threads. Told again, it does
+    /// nothing.
     pub fn close(&self) {
-        self.core.stage.lock().closing = true;
+        if std::mem::replace(&mut self.core.stage.lock().closing, true) {
+            return;
+        }
         self.core.flusher_wake.notify_all();
         self.core.errands.close();
         let threads = std::mem::take(&mut *self.threads.lock());
@@ -251,8 +279,23 @@ impl Log {
             }
         }
         self.core.flush();
+        if !self.core.failed()
+            && let Err(error) = self.core.checkpoint()
+        {
+            tracing::warn!(%error, "no checkpoint at close; the next start has more to replay");
+        }
         self.readers.close();
     }
+}
+
+/// Refuses options the store cannot work with.
+fn check(options: &Options) -> Result<(), OpenError> {
+    const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 64 * 1024..=1024 * 1024 * 1024;
+    if !options.segment_bytes.is_power_of_two() || !SEGMENT_BYTES.contains(&options.segment_bytes) {
+        let reason = format!("{} is no power of two from 64 KiB to 1 GiB", options.segment_bytes);
+        return Err(OpenError::Option { name: "segment_bytes", reason });
+    }
+    Ok(())
 }
 
 impl Drop for Log {

@@ -6,6 +6,7 @@ use model::{LogOffset, QueueOffset, Timestamp};
 
 use crate::api::{Boundary, QueueSlot, Read, ReadError, Unit};
 use crate::core::Core;
+use crate::index::BatchSpan;
 use crate::layout::{self, HEADER_LEN, Header};
 use crate::segment::Segment;
 
@@ -15,10 +16,10 @@ impl Core {
         slot: QueueSlot,
         from: QueueOffset,
         max: usize,
-        _mode: Read,
+        mode: Read,
         out: &mut Vec<Unit>,
     ) -> Result<(), ReadError> {
-        self.catalog.units(slot, from, max, out)
+        self.catalog.indexes.units(slot, from, max, mode, out)
     }
 
     pub fn search_time(
@@ -26,9 +27,9 @@ impl Core {
         slot: QueueSlot,
         moment: Timestamp,
         boundary: Boundary,
-        _mode: Read,
+        mode: Read,
     ) -> Result<QueueOffset, ReadError> {
-        self.catalog.search_time(slot, moment, boundary)
+        self.catalog.indexes.search_time(slot, moment, boundary, mode)
     }
 
     pub fn find_keys(
@@ -37,9 +38,10 @@ impl Core {
         from: Timestamp,
         to: Timestamp,
         max: usize,
-        _mode: Read,
+        mode: Read,
     ) -> Result<Vec<(LogOffset, u32)>, ReadError> {
-        self.catalog.find_keys(key, from, to, max)
+        let hits = self.catalog.indexes.find_keys(key, (from, to), max, mode, || true)?;
+        Ok(hits.into_iter().map(|hit| (hit.at, hit.len)).collect())
     }
 
     /// Where reads end: an async record is visible when it is written.
@@ -89,7 +91,9 @@ impl Core {
     /// The whole batch that holds `at`, proven by its CRC.
     fn load_batch(&self, at: LogOffset, mode: Read) -> Result<(std::sync::Arc<Segment>, LoadedBatch), ReadError> {
         let not_found = ReadError::NotFound { at };
-        let Some((first, len)) = self.catalog.batch_of(at) else { return Err(not_found) };
+        let Some(BatchSpan { at: first, len }) = self.catalog.indexes.batch_of(at, mode)? else {
+            return Err(not_found);
+        };
         let Some(segment) = self.segments.holding(at) else { return Err(not_found) };
         let mut bytes = Vec::with_capacity(len as usize);
         // SAFETY: The catalog knows a batch once it is durable.

@@ -53,14 +53,10 @@ impl<'a> Walk<'a> {
 
     /// The next batch: its header, and all its bytes. `None`: the log ends here.
     pub fn next_batch(&mut self) -> Result<Option<(Header, &[u8])>, OpenError> {
-        let at = loop {
-            let at = self.reached.end;
-            let room = segment_of(at, self.segment_bytes).plus(self.segment_bytes).since(at);
-            if room >= HEADER_LEN as u64 {
-                break at;
-            }
-            self.reached.end = at.plus(room);
-        };
+        if self.at_rest() {
+            self.reached.end = self.reached.end.plus(self.room());
+        }
+        let at = self.reached.end;
         let base = segment_of(at, self.segment_bytes);
         let Some(segment) = self.segments.holding(at) else {
             self.reason = "the file is missing";
@@ -92,6 +88,35 @@ impl<'a> Walk<'a> {
         self.reached.committed = self.reached.committed.max(header.committed);
     }
 
+    /// Where the next batch is looked for.
+    #[must_use]
+    pub fn at(&self) -> LogOffset {
+        self.reached.end
+    }
+
+    /// Whether what is left of the segment is too short for a batch.
+    #[must_use]
+    pub fn at_rest(&self) -> bool {
+        self.room() < HEADER_LEN as u64
+    }
+
+    fn room(&self) -> u64 {
+        let at = self.reached.end;
+        segment_of(at, self.segment_bytes).plus(self.segment_bytes).since(at)
+    }
+
+    /// The error for a walk that ended although everything below `committed` was acknowledged.
+    #[must_use]
+    pub fn damage(&self, committed: LogOffset) -> OpenError {
+        let base = segment_of(self.reached.end, self.segment_bytes);
+        OpenError::Damaged {
+            file: layout::segment_name(base),
+            offset: self.reached.end.since(base),
+            committed,
+            reason: self.reason.to_owned(),
+        }
+    }
+
     /// After the last batch: reads what lies behind the end, and refuses if it proves that the end is damage.
     pub fn finish(mut self) -> Result<Reached, OpenError> {
         let end = self.reached.end;
@@ -101,12 +126,7 @@ impl<'a> Walk<'a> {
             self.look_behind(&segment, end.max(base))?;
         }
         if self.reached.committed > end {
-            return Err(OpenError::Damaged {
-                file: layout::segment_name(first),
-                offset: end.since(first),
-                committed: self.reached.committed,
-                reason: self.reason.to_owned(),
-            });
+            return Err(self.damage(self.reached.committed));
         }
         Ok(self.reached)
     }

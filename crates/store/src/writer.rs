@@ -14,6 +14,7 @@ use model::{LogOffset, QueueOffset, Timestamp};
 use crate::api::{AppendError, Appended, Entry, SyncRule};
 use crate::apply::NewUnit;
 use crate::core::Core;
+use crate::index::Queues;
 use crate::layout::{BATCH_LEN_MAX, FLAG_END, HEADER_LEN, Header, segment_of};
 use crate::segment::Segment;
 use crate::staged::Staged;
@@ -34,8 +35,6 @@ pub struct Stage {
     pub end: LogOffset,
     /// Store time of the last append; store times never step back.
     pub stored: Timestamp,
-    /// The next queue offset of each queue, by slot.
-    pub next: Vec<QueueOffset>,
     pub group: Group,
     /// The batch that takes the next append, if one is begun: always the last of `group.batches`.
     open: bool,
@@ -107,11 +106,10 @@ impl Batch {
 
 impl Stage {
     #[must_use]
-    pub fn new(end: LogOffset, stored: Timestamp, next: Vec<QueueOffset>, segment_bytes: u64) -> Stage {
+    pub fn new(end: LogOffset, stored: Timestamp, segment_bytes: u64) -> Stage {
         Stage {
             end,
             stored,
-            next,
             group: Group::default(),
             open: false,
             cursor: Cursor::default(),
@@ -173,7 +171,7 @@ impl Stage {
 impl Stage {
     /// Numbers the records of `staged` and copies them to their place in the tail. Answers whether some are durable, and
     /// whether some become visible when written.
-    fn number(&mut self, staged: &mut Staged, now: Timestamp, system_durable: bool) -> (bool, bool) {
+    fn number(&mut self, staged: &mut Staged, now: Timestamp, system_durable: bool, queues: &Queues) -> (bool, bool) {
         let (mut durable, mut has_async) = (false, false);
         self.stored = self.stored.max(now);
         let mut at = self.end;
@@ -181,12 +179,7 @@ impl Stage {
             let len = u64::from(entry.len);
             entry.became = Entry { at, queue_offset: QueueOffset::ZERO, stored: self.stored };
             let record_durable = if let Some(entry_of) = entry.message {
-                let slot = entry_of.slot.0 as usize;
-                if slot >= self.next.len() {
-                    self.next.resize(slot + 1, QueueOffset::ZERO);
-                }
-                let queue_offset = self.next[slot];
-                self.next[slot] = queue_offset.plus(1);
+                let queue_offset = queues.number(entry_of.slot, 1);
                 entry.became.queue_offset = queue_offset;
                 let record = &mut staged.bytes[entry.start..entry.start + entry.len as usize];
                 message::number(record, queue_offset, at, self.stored);
@@ -243,7 +236,8 @@ impl Core {
                 return Err(AppendError::Busy { unsynced });
             }
             stage.place(staged.bytes.len() as u64, &self.tail, committed);
-            let (durable, has_async) = stage.number(staged, now, self.options.sync == SyncRule::Group);
+            let (durable, has_async) =
+                stage.number(staged, now, self.options.sync == SyncRule::Group, &self.catalog.queues);
             let at = stage.end;
             // SAFETY: The stage's lock orders all writes; readers stop at `written`, which is at or below `at`.
             unsafe { self.tail.write(&mut stage.cursor, at, &staged.bytes, committed) };
