@@ -97,13 +97,14 @@ impl Driver {
         Ok(())
     }
 
-    /// Runs the driver; `server` is what it may ask to restart.
+    /// Runs the driver, or one scenario of it; `server` is what it may ask to restart.
     ///
     /// # Errors
     ///
     /// When it cannot be started. What goes wrong later is a failure in the tally.
-    pub fn run(&self, endpoints: &Endpoints, server: Option<&mut Server>) -> Result<Tally> {
+    pub fn run(&self, endpoints: &Endpoints, scenario: Option<&str>, server: Option<&mut Server>) -> Result<Tally> {
         let mut command = self.command(&self.program);
+        command.args(scenario);
         command.env("NAMESRV_ADDR", &endpoints.namesrv).env("BROKER_ADDR", &endpoints.broker);
         if server.is_none() {
             command.env("KEROLOX_NO_RESTART", "1");

@@ -93,22 +93,24 @@ enum Subject {
 /// When drivers cannot be found or prepared. A scenario that fails is not an error: it is in the
 /// tally.
 pub fn run(bin: &Path) -> Result<Tally> {
-    run_folders(None, &Subject::Binary(bin.to_path_buf()))
+    run_folders(None, None, &Subject::Binary(bin.to_path_buf()))
 }
 
-/// `cargo xtask conformance [FOLDER[/DRIVER]] [--bin PATH] [--against NAMESRV,BROKER]`
+/// `cargo xtask conformance [FOLDER[/DRIVER]] [--only SCENARIO] [--bin PATH] [--against NAMESRV,BROKER]`
 ///
-/// Without `--bin` the release binary is built first.
+/// Without `--bin` the release binary is built first. `--only` is handed to the driver.
 ///
 /// # Errors
 ///
 /// On unknown arguments, when a build fails, and when any scenario fails.
 pub fn command(args: &[String]) -> Result<()> {
-    let mut only = None;
+    let mut folder = None;
+    let mut scenario = None;
     let mut subject = None;
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         match arg.as_str() {
+            "--only" => scenario = Some(args.next().context("--only needs a scenario")?.as_str()),
             "--bin" => {
                 let path = args.next().context("--bin needs a path")?;
                 subject = Some(Subject::Binary(std::path::absolute(path)?));
@@ -119,7 +121,7 @@ pub fn command(args: &[String]) -> Result<()> {
                     pair.split_once(',').context("--against needs two addresses with a comma between them")?;
                 subject = Some(Subject::Running(Endpoints { namesrv: namesrv.to_owned(), broker: broker.to_owned() }));
             }
-            folder if !folder.starts_with('-') && only.is_none() => only = Some(folder.to_owned()),
+            name if !name.starts_with('-') && folder.is_none() => folder = Some(name),
             other => bail!("unknown argument {other}"),
         }
     }
@@ -128,7 +130,7 @@ pub fn command(args: &[String]) -> Result<()> {
         None => Subject::Binary(build_release()?),
     };
 
-    let tally = run_folders(only.as_deref(), &subject)?;
+    let tally = run_folders(folder, scenario, &subject)?;
     println!("conformance: {tally}");
     for failure in &tally.failed {
         println!("  FAIL {failure}");
@@ -140,10 +142,10 @@ pub fn command(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn run_folders(only: Option<&str>, subject: &Subject) -> Result<Tally> {
+fn run_folders(folder: Option<&str>, scenario: Option<&str>, subject: &Subject) -> Result<Tally> {
     let root = workspace_root()?;
-    let drivers = find_drivers(&root, only)?;
-    ensure!(!drivers.is_empty(), "no driver matches {}", only.unwrap_or("conformance/"));
+    let drivers = find_drivers(&root, folder)?;
+    ensure!(!drivers.is_empty(), "no driver matches {}", folder.unwrap_or("conformance/"));
 
     let mut prepared: Vec<&Path> = Vec::new();
     for driver in &drivers {
@@ -160,7 +162,7 @@ fn run_folders(only: Option<&str>, subject: &Subject) -> Result<Tally> {
             scope.spawn(|| {
                 while let Some(driver) = take_next(&waiting) {
                     let started = Instant::now();
-                    let tally = run_one(driver, subject);
+                    let tally = run_one(driver, scenario, subject);
                     print_outcome(driver, &tally, started.elapsed());
                     total.lock().expect("no thread panics while it adds").add(tally);
                 }
@@ -175,18 +177,18 @@ fn take_next<'a>(waiting: &Mutex<VecDeque<&'a Driver>>) -> Option<&'a Driver> {
     waiting.lock().expect("no thread panics while it takes").pop_front()
 }
 
-fn run_one(driver: &Driver, subject: &Subject) -> Tally {
+fn run_one(driver: &Driver, scenario: Option<&str>, subject: &Subject) -> Tally {
     let outcome = match subject {
-        Subject::Running(endpoints) => driver.run(endpoints, None),
-        Subject::Binary(bin) => run_with_server(driver, bin),
+        Subject::Running(endpoints) => driver.run(endpoints, scenario, None),
+        Subject::Binary(bin) => run_with_server(driver, scenario, bin),
     };
     outcome.unwrap_or_else(|error| Tally { failed: vec![format!("{}: {error:#}", driver.name)], ..Tally::default() })
 }
 
-fn run_with_server(driver: &Driver, bin: &Path) -> Result<Tally> {
+fn run_with_server(driver: &Driver, scenario: Option<&str>, bin: &Path) -> Result<Tally> {
     let mut server = Server::start(bin, &driver.server_log())?;
     let endpoints = server.endpoints();
-    let mut tally = driver.run(&endpoints, Some(&mut server))?;
+    let mut tally = driver.run(&endpoints, scenario, Some(&mut server))?;
     // A server that died, or that does not stop, is a failure even when every client was content.
     if let Err(error) = server.stop() {
         tally.failed.push(format!("{}: server: {error:#}", driver.name));
