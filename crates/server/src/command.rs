@@ -32,6 +32,8 @@ enum Command {
     /// Show settings: all there are, or those in force.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Put load on a server and measure; any server that speaks the remoting protocol.
+    Bench(cli::bench::Args),
 }
 
 #[derive(Subcommand)]
@@ -88,6 +90,7 @@ pub fn run(line: CommandLine) -> Result<(), Failure> {
     };
     match command {
         Command::Serve(settings) => serve::run(&settings.load()?.0, settings.dev),
+        Command::Bench(args) => cli::bench::run(args).map_err(|error| Failure::failed(format!("{error:#}"))),
         Command::Config(ConfigCommand::Docs) => print(&config::docs()),
         Command::Config(ConfigCommand::Show { settings, origin }) => print(&config::show(&settings.load()?.1, origin)),
     }
