@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use model::record::codec::{Put, Reader};
 use model::record::system::{DecodeError, System};
-use model::{LogOffset, Timestamp, TopicId};
+use model::{LogOffset, Timestamp, TopicId, TopicName};
 use parking_lot::Mutex;
 use store::{Fact, LoadError, Log, Observer, Staged};
 
@@ -18,8 +18,14 @@ use crate::state::groups::{self, Groups};
 use crate::state::offsets::Offsets;
 use crate::state::queue_locks::QueueLocks;
 use crate::state::timers::Timers;
-use crate::state::topics::{self, Topics};
+use crate::state::topics::{self, Topic, Topics};
 use crate::unique_key::UniqueKeys;
+
+/// Hears of topics as facts are applied, on the log's thread: it must not wait.
+pub trait TopicListener: Send + Sync {
+    fn changed(&self, topic: &Topic);
+    fn deleted(&self, id: TopicId, name: &TopicName);
+}
 
 /// The durable machines: what the log says.
 pub struct Machines {
@@ -32,6 +38,7 @@ pub struct Machines {
     pub kv: Mutex<crate::state::kv::Kv>,
     /// Set by a record this version cannot read; the server refuses to start.
     unreadable: OnceLock<(LogOffset, DecodeError)>,
+    topic_listener: OnceLock<Box<dyn TopicListener>>,
 }
 
 /// The broker. Shared by all connections.
@@ -69,17 +76,32 @@ impl Machines {
             arrivals: Arrivals::default(),
             kv: Mutex::default(),
             unreadable: OnceLock::new(),
+            topic_listener: OnceLock::new(),
         }
+    }
+
+    /// Tells `listener` of every topic there is and of every change from now on. Once per process.
+    pub fn listen_to_topics(&self, listener: Box<dyn TopicListener>) {
+        for topic in self.topics.all() {
+            listener.changed(&topic);
+        }
+        let _ = self.topic_listener.set(listener);
     }
 
     fn apply(&self, at: LogOffset, record: System, message_before: Option<LogOffset>) {
         match record {
             System::TopicChanged { id, config } => {
-                self.topics.changed(at, id, config);
+                let topic = self.topics.changed(at, id, config);
+                if let Some(listener) = self.topic_listener.get() {
+                    listener.changed(&topic);
+                }
             }
             System::TopicDeleted { id } => {
-                self.topics.deleted(id);
+                let name = self.topics.deleted(id);
                 self.offsets.lock().topic_deleted(id);
+                if let (Some(listener), Some(name)) = (self.topic_listener.get(), name) {
+                    listener.deleted(id, &name);
+                }
             }
             System::GroupChanged { config } => self.groups.changed(at, config),
             System::GroupDeleted { name, with_offsets } => {

@@ -11,5 +11,5 @@ pub mod state;
 pub mod subscription;
 mod unique_key;
 
-pub use broker::{Broker, Machines, StartError};
+pub use broker::{Broker, Machines, StartError, TopicListener};
 pub use settings::Settings;

@@ -1,6 +1,7 @@
-//! gateway
+//! The listeners: remoting and HTTP. Translations only; what a request means is decided in `broker` and `namesrv`.
 
 #![allow(clippy::disallowed_methods, reason = "the gateway listens and reads the clock for the broker")]
 
 pub mod http;
 pub mod listen;
+pub mod remoting;

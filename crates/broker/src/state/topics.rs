@@ -66,7 +66,7 @@ impl Topic {
         self.config.read_queues.max(self.config.write_queues)
     }
 
-    /// The queue's place in the store. `None`: no such queue.
+    /// The queue's place in the store. `None`: no such queue, or the store takes no more.
     #[must_use]
     pub fn slot(&self, log: &Log, queue: QueueId) -> Option<QueueSlot> {
         let cell = self.slots.get(usize::try_from(queue.0).ok()?)?;
@@ -74,7 +74,13 @@ impl Topic {
         if known != NO_SLOT {
             return Some(QueueSlot(known));
         }
-        let slot = log.slot(self.id, queue);
+        let slot = match log.slot(self.id, queue) {
+            Ok(slot) => slot,
+            Err(error) => {
+                tracing::error!(topic = %self.config.name, %queue, %error, "a queue cannot be opened");
+                return None;
+            }
+        };
         cell.store(slot.0, Ordering::Relaxed);
         Some(slot)
     }

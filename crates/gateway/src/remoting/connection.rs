@@ -1,0 +1,416 @@
+//! One connection: reads frames, writes answers, in turns.
+//!
+//! Every complete frame of one read is handled, then the read's appends become one, then everything that may leave is
+//! written at once. Answers that wait for the log stay in `held`, in order, until [`Connection::release`].
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use broker::state::clients::ConnectionId;
+use model::Timestamp;
+use store::{Log, Read};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tracing::{debug, warn};
+use wire::remoting::command::Header;
+use wire::remoting::frame::{self, Frame};
+
+use super::accept::Place;
+use super::core::{Core, CoreHandle, READ_BYTES};
+use super::dispatch::{self, Outcome};
+use super::held::HeldPull;
+use super::mailbox::{ConnectionMailbox, Delivery};
+use super::turn::{Mark, Pass, Peer, Turn};
+
+/// Requests of one connection that wait for an answer; above it the connection is not read (long polls do not count).
+const IN_FLIGHT_MAX: usize = 1_024;
+
+/// Bytes of answers a client has not read; above it the connection is closed.
+const UNSENT_MAX: usize = 8 * 1024 * 1024;
+
+/// Where a connection stands in the stream of frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    NoFrameYet,
+    BetweenFrames,
+    InFrame,
+}
+
+#[derive(Default)]
+struct Outgoing {
+    /// Bytes to send, from `sent` on.
+    ready: Vec<u8>,
+    sent: usize,
+    /// Answers that wait for the log, as `marks` say; the first `free` bytes may leave.
+    held: Vec<u8>,
+    free: usize,
+    marks: VecDeque<Mark>,
+    in_flight: usize,
+}
+
+impl Outgoing {
+    /// Answers behind the last ones in `held` wait as `mark` says.
+    fn wait_for(&mut self, mark: Mark) {
+        self.in_flight += mark.requests;
+        match self.marks.back_mut() {
+            Some(last) if last.end == mark.end && last.durable == mark.durable => {
+                last.len += mark.len;
+                last.requests += mark.requests;
+            }
+            _ => self.marks.push_back(mark),
+        }
+    }
+}
+
+/// See the module.
+pub struct Connection {
+    stream: TcpStream,
+    pub peer: Peer,
+    partial: RefCell<Vec<u8>>,
+    out: RefCell<Outgoing>,
+    changed: Notify,
+    closing: Cell<bool>,
+    /// In the core's list of connections that wait for the log.
+    pub listed: Cell<bool>,
+    pub last_read: Cell<Timestamp>,
+    pub progress: Cell<Progress>,
+    /// Counts against its address while the connection lives.
+    _place: Place,
+}
+
+/// Why a connection ends.
+enum End {
+    Closed,
+    Protocol(frame::FrameError),
+    Header(wire::remoting::command::HeaderError),
+}
+
+impl Connection {
+    pub fn new(
+        stream: TcpStream,
+        address: SocketAddr,
+        place: Place,
+        core: Arc<CoreHandle>,
+        now: Timestamp,
+    ) -> Connection {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let id = ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed));
+        Connection {
+            stream,
+            peer: Peer { address, mailbox: Arc::new(ConnectionMailbox::new(id, core)) },
+            partial: RefCell::default(),
+            out: RefCell::default(),
+            changed: Notify::new(),
+            closing: Cell::new(false),
+            listed: Cell::new(false),
+            last_read: Cell::new(now),
+            progress: Cell::new(Progress::NoFrameYet),
+            _place: place,
+        }
+    }
+
+    /// Ends the connection at its task's next step.
+    pub fn close(&self) {
+        self.closing.set(true);
+        self.changed.notify_one();
+    }
+
+    /// Lets answers leave that the log has come past. True if more wait.
+    pub fn release(&self, log: &Log) -> bool {
+        let waits = {
+            let mut out = self.out.borrow_mut();
+            let (committed, written) = (log.committed(), log.written());
+            while let Some(mark) = out.marks.front()
+                && mark.end <= if mark.durable { committed } else { written }
+            {
+                let mark = out.marks.pop_front().expect("looked at above");
+                out.free += mark.len;
+                out.in_flight -= mark.requests;
+            }
+            !out.marks.is_empty()
+        };
+        self.flush();
+        waits
+    }
+
+    /// Takes what other threads have for this connection.
+    pub fn collect_mail(self: &Rc<Self>, core: &Core) {
+        let Delivery { frames, held, marks, finished } = self.peer.mailbox.take();
+        {
+            let mut out = self.out.borrow_mut();
+            out.ready.extend_from_slice(&frames);
+            out.held.extend_from_slice(&held);
+            out.in_flight -= finished;
+            marks.into_iter().for_each(|mark| out.wait_for(mark));
+        }
+        if self.release(core.gateway.broker.log()) {
+            core.wait_for_log(self);
+        }
+    }
+
+    /// Writes what may leave, as far as the socket takes it.
+    fn flush(&self) {
+        let mut out = self.out.borrow_mut();
+        let out = &mut *out;
+        while out.sent < out.ready.len() || out.free > 0 {
+            let (first, second) = (&out.ready[out.sent..], &out.held[..out.free]);
+            match self.stream.try_write_vectored(&[IoSlice::new(first), IoSlice::new(second)]) {
+                Ok(written) if written < first.len() => out.sent += written,
+                Ok(written) => {
+                    let of_second = written - first.len();
+                    out.ready.clear();
+                    out.sent = 0;
+                    // A frame that is cut off goes on before anything else.
+                    out.ready.extend_from_slice(&out.held[of_second..out.free]);
+                    out.held.drain(..out.free);
+                    out.free = 0;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => {
+                    self.closing.set(true);
+                    break;
+                }
+            }
+        }
+        shrink(&mut out.ready);
+        shrink(&mut out.held);
+        let unsent = out.ready.len() - out.sent;
+        if unsent > UNSENT_MAX {
+            warn!(peer = %self.peer.address, unsent, "connection closed: the client does not read its answers");
+            self.closing.set(true);
+        }
+        if unsent > 0 || self.closing.get() {
+            self.changed.notify_one();
+        }
+    }
+
+    fn interest(&self) -> Option<Interest> {
+        let out = self.out.borrow();
+        let read = (out.in_flight < IN_FLIGHT_MAX).then_some(Interest::READABLE);
+        let write = (out.sent < out.ready.len()).then_some(Interest::WRITABLE);
+        match (read, write) {
+            (Some(read), Some(write)) => Some(read | write),
+            (read, write) => read.or(write),
+        }
+    }
+
+    /// One read and everything in it.
+    fn read(self: &Rc<Self>, core: &Rc<Core>) -> Result<(), End> {
+        let mut partial = self.partial.take();
+        let announced = frame::announced_len(&partial).unwrap_or(0);
+        let result = if announced > READ_BYTES as u64 {
+            self.read_long_frame(core, &mut partial, announced)
+        } else {
+            core.with_read_buffer(|buffer| self.read_into(core, &mut partial, buffer))
+        };
+        let between = if partial.is_empty() { Progress::BetweenFrames } else { Progress::InFrame };
+        self.partial.replace(partial);
+        match result {
+            Ok(0) => {}
+            Ok(_) => self.progress.set(between),
+            Err(Some(end)) => return Err(end),
+            Err(None) => return Ok(()),
+        }
+        Ok(())
+    }
+
+    /// Reads behind the rest of the last read. Answers the number of whole frames; `Err(None)`: nothing is there.
+    fn read_into(self: &Rc<Self>, core: &Rc<Core>, partial: &mut Vec<u8>, buffer: &mut [u8]) -> Result<usize, Option<End>> {
+        let before = partial.len();
+        buffer[..before].copy_from_slice(partial);
+        let count = self.try_read(core, &mut buffer[before..])?;
+        let bytes = &buffer[..before + count];
+        let (frames, consumed) = self.handle(core, bytes).map_err(Some)?;
+        partial.clear();
+        partial.extend_from_slice(&bytes[consumed..]);
+        shrink(partial);
+        Ok(frames)
+    }
+
+    /// A frame larger than the shared buffer is collected in the connection's own.
+    fn read_long_frame(
+        self: &Rc<Self>,
+        core: &Rc<Core>,
+        partial: &mut Vec<u8>,
+        announced: u64,
+    ) -> Result<usize, Option<End>> {
+        let announced = usize::try_from(announced).expect("checked against the limit when it was announced");
+        let count = core.with_read_buffer(|buffer| {
+            let missing = announced - partial.len();
+            let room = missing.min(buffer.len());
+            let count = self.try_read(core, &mut buffer[..room])?;
+            partial.extend_from_slice(&buffer[..count]);
+            Ok::<_, Option<End>>(count)
+        })?;
+        debug_assert!(count > 0);
+        if partial.len() < announced {
+            return Ok(0);
+        }
+        let whole = std::mem::take(partial);
+        let (frames, consumed) = self.handle(core, &whole).map_err(Some)?;
+        debug_assert_eq!(consumed, whole.len());
+        Ok(frames)
+    }
+
+    fn try_read(&self, core: &Core, buffer: &mut [u8]) -> Result<usize, Option<End>> {
+        match self.stream.try_read(buffer) {
+            Ok(0) => Err(Some(End::Closed)),
+            Ok(count) => {
+                self.last_read.set(core.read_clock());
+                Ok(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(None),
+            Err(_) => Err(Some(End::Closed)),
+        }
+    }
+
+    /// Handles every whole frame in `bytes`. Answers how many there were and how many bytes they took.
+    fn handle(self: &Rc<Self>, core: &Rc<Core>, bytes: &[u8]) -> Result<(usize, usize), End> {
+        let (mut at, mut count) = (0, 0);
+        let mut end = None;
+        self.turn(core, Pass::First, |turn| {
+            loop {
+                let frame = match frame::next_frame(&bytes[at..]) {
+                    Ok(Some(frame)) => frame,
+                    Ok(None) => break,
+                    Err(error) => {
+                        end = Some(End::Protocol(error));
+                        break;
+                    }
+                };
+                let header = match Header::parse(&frame) {
+                    Ok(header) => header,
+                    Err(error) => {
+                        end = Some(End::Header(error));
+                        break;
+                    }
+                };
+                let whole = &bytes[at..at + frame.len];
+                self.handle_frame(core, &frame, &header, whole, turn);
+                at += frame.len;
+                count += 1;
+            }
+        });
+        end.map_or(Ok((count, at)), Err)
+    }
+
+    fn handle_frame(self: &Rc<Self>, core: &Rc<Core>, frame: &Frame<'_>, header: &Header<'_>, whole: &[u8], turn: &mut Turn<'_>) {
+        if header.is_response() {
+            self.peer.mailbox.answered(header, frame.body);
+            return;
+        }
+        loop {
+            match dispatch::dispatch(&core.gateway, header, frame.body, turn) {
+                Outcome::Done => return,
+                Outcome::Hold(hold) => {
+                    if dispatch::hold(core, self.peer.mailbox.id, whole, &hold) {
+                        return;
+                    }
+                    // Something has arrived meanwhile, or nothing more can be held.
+                    turn.pass = match turn.pass {
+                        Pass::First | Pass::Again { .. } if core.gateway.broker.has_beyond(hold.queue, hold.offset) => {
+                            Pass::Again { deadline: hold.deadline }
+                        }
+                        Pass::First | Pass::Again { .. } | Pass::Last => Pass::Last,
+                    };
+                }
+                Outcome::Elsewhere(reason) => {
+                    self.out.borrow_mut().in_flight += 1;
+                    dispatch::elsewhere(&core.gateway, &self.peer, whole.to_vec(), turn.pass, reason);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// One turn: `work` handles frames, then their appends become one and what may leave is sent.
+    fn turn(self: &Rc<Self>, core: &Rc<Core>, pass: Pass, work: impl FnOnce(&mut Turn<'_>)) {
+        let log = core.gateway.broker.log();
+        // Taken out while `work` runs, since handling a frame may look at the connection.
+        let (mut ready, mut held) = {
+            let mut out = self.out.borrow_mut();
+            (std::mem::take(&mut out.ready), std::mem::take(&mut out.held))
+        };
+        let mut found = core.marks.take();
+        {
+            let mut buffers = core.buffers.borrow_mut();
+            let now = core.read_clock();
+            let mut turn = Turn { peer: &self.peer, now, mode: Read::Nowait, pass, buffers: &mut buffers, out: &mut ready };
+            work(&mut turn);
+            turn.finish(log, &core.gateway.send_answers, &mut held, &mut found);
+        }
+        {
+            let mut out = self.out.borrow_mut();
+            out.ready = ready;
+            out.held = held;
+            for mark in found.drain(..) {
+                out.wait_for(mark);
+            }
+        }
+        core.marks.replace(found);
+        if self.release(log) {
+            core.wait_for_log(self);
+        }
+    }
+}
+
+/// Looks at a held pull again: woken, or for the last time.
+pub fn look_again(core: &Rc<Core>, pull: HeldPull, last: bool) {
+    let Some(connection) = core.connection(pull.connection) else { return };
+    let pass = if last { Pass::Last } else { Pass::Again { deadline: pull.deadline } };
+    let frame = frame::next_frame(&pull.frame).ok().flatten().expect("it was a whole frame when it came");
+    let Ok(header) = Header::parse(&frame) else { return };
+    connection.turn(core, pass, |turn| {
+        connection.handle_frame(core, &frame, &header, &pull.frame, turn);
+    });
+}
+
+/// The task of a connection.
+pub async fn run(core: Rc<Core>, connection: Rc<Connection>) {
+    while !connection.closing.get() {
+        let Some(interest) = connection.interest() else {
+            connection.changed.notified().await;
+            continue;
+        };
+        let ready = tokio::select! {
+            ready = connection.stream.ready(interest) => ready,
+            () = connection.changed.notified() => continue,
+        };
+        let Ok(ready) = ready else { break };
+        if ready.is_writable() {
+            connection.flush();
+        }
+        if ready.is_readable() || ready.is_read_closed() {
+            match connection.read(&core) {
+                Ok(()) => {}
+                Err(End::Closed) => break,
+                Err(End::Protocol(error)) => {
+                    warn!(peer = %connection.peer.address, %error, "connection closed: not a frame of the protocol");
+                    break;
+                }
+                Err(End::Header(error)) => {
+                    warn!(peer = %connection.peer.address, %error, "connection closed: unreadable header");
+                    break;
+                }
+            }
+            // Without this a busy connection keeps its turn, and the others' tails grow threefold (DATAPATH.md).
+            tokio::task::yield_now().await;
+        }
+    }
+    debug!(peer = %connection.peer.address, "connection closed");
+    core.forget(&connection);
+}
+
+/// Gives back the memory of a burst.
+fn shrink(bytes: &mut Vec<u8>) {
+    const KEPT: usize = 64 * 1024;
+    if bytes.is_empty() && bytes.capacity() > KEPT {
+        *bytes = Vec::new();
+    }
+}

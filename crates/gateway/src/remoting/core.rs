@@ -1,0 +1,277 @@
+//! One I/O thread: a single-threaded runtime, the connections it owns, and the buffers they share.
+//!
+//! Other threads reach it through its [`CoreHandle`]: new sockets, mail for connections, woken pulls, and "the log has moved".
+//! Everything else here is touched by this thread only.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use broker::state::arrivals::{WaitId, Wake};
+use broker::state::clients::ConnectionId;
+use model::{Millis, Timestamp};
+use namesrv::Link;
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::task::LocalSet;
+use tracing::debug;
+
+use super::Gateway;
+use super::accept::Place;
+use super::connection::{self, Connection};
+use super::held::HeldPulls;
+use super::turn::{Buffers, Mark};
+
+/// Bytes read at once. Page-aligned: copies from the kernel are several times slower otherwise (DATAPATH.md).
+pub const READ_BYTES: usize = 256 * 1024;
+
+/// Held pulls, idle connections and late calls are looked at this often.
+const TICK: Duration = Duration::from_millis(50);
+
+/// A connection without a word for this long is closed; clients send a heartbeat every 30 s.
+const IDLE_MAX: Millis = Millis(120_000);
+
+/// A connection must have sent its first whole frame within this.
+const FIRST_FRAME_MAX: Millis = Millis(10_000);
+
+/// A frame once begun must be whole within this.
+const WHOLE_FRAME_MAX: Millis = Millis(30_000);
+
+#[derive(Default)]
+struct Inbox {
+    sockets: Vec<(std::net::TcpStream, SocketAddr, Place)>,
+    mail: Vec<ConnectionId>,
+    woken: Vec<WaitId>,
+}
+
+/// The thread-safe side of an I/O thread.
+#[derive(Default)]
+pub struct CoreHandle {
+    inbox: Mutex<Inbox>,
+    /// Connections it owns, for the acceptor's choice.
+    pub connections: AtomicUsize,
+    /// Answers wait for the log: tell me when it moves.
+    waits_for_log: AtomicBool,
+    wake: Notify,
+}
+
+impl CoreHandle {
+    /// Hands over an accepted socket.
+    pub fn adopt(&self, socket: std::net::TcpStream, peer: SocketAddr, place: Place) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        self.inbox.lock().sockets.push((socket, peer, place));
+        self.wake.notify_one();
+    }
+
+    /// A connection has mail.
+    pub fn mail_for(&self, connection: ConnectionId) {
+        self.inbox.lock().mail.push(connection);
+        self.wake.notify_one();
+    }
+
+    /// `committed` or `written` has moved.
+    pub fn log_moved(&self) {
+        if self.waits_for_log.load(Ordering::SeqCst) {
+            self.wake.notify_one();
+        }
+    }
+}
+
+impl Wake for CoreHandle {
+    fn wake(&self, waiters: &[WaitId]) {
+        self.inbox.lock().woken.extend_from_slice(waiters);
+        self.wake.notify_one();
+    }
+}
+
+/// See the module.
+pub struct Core {
+    pub gateway: Arc<Gateway>,
+    pub handle: Arc<CoreHandle>,
+    connections: RefCell<HashMap<ConnectionId, Rc<Connection>>>,
+    /// Connections with answers that wait for the log.
+    waiting: RefCell<Vec<Rc<Connection>>>,
+    pub held: RefCell<HeldPulls>,
+    pub buffers: RefCell<Buffers>,
+    /// Scratch of a turn.
+    pub marks: Cell<Vec<Mark>>,
+    read_buffer: RefCell<AlignedBuffer>,
+    now: Cell<Timestamp>,
+}
+
+/// Runs an I/O thread until `stop` is set and noticed.
+pub fn run(gateway: Arc<Gateway>, handle: Arc<CoreHandle>, stop: &AtomicBool) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
+    let now = Cell::new((gateway.clock)());
+    let core = Rc::new(Core {
+        gateway,
+        handle,
+        connections: RefCell::default(),
+        waiting: RefCell::default(),
+        held: RefCell::default(),
+        buffers: RefCell::default(),
+        marks: Cell::default(),
+        read_buffer: RefCell::new(AlignedBuffer::new()),
+        now,
+    });
+    LocalSet::new().block_on(&runtime, async {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !stop.load(Ordering::Relaxed) {
+            tokio::select! {
+                () = core.handle.wake.notified() => core.serve_inbox(),
+                _ = tick.tick() => core.tick(),
+            }
+        }
+    });
+    Ok(())
+}
+
+impl Core {
+    /// The clock, read once for everything this wake-up does.
+    pub fn read_clock(&self) -> Timestamp {
+        self.now.set((self.gateway.clock)());
+        self.now.get()
+    }
+
+    pub fn with_read_buffer<T>(&self, work: impl FnOnce(&mut [u8]) -> T) -> T {
+        work(self.read_buffer.borrow_mut().as_mut_slice())
+    }
+
+    /// The connection's answers wait for the log.
+    pub fn wait_for_log(&self, connection: &Rc<Connection>) {
+        if !connection.listed.replace(true) {
+            self.waiting.borrow_mut().push(Rc::clone(connection));
+        }
+        self.handle.waits_for_log.store(true, Ordering::SeqCst);
+        // The log may have moved before it was told to tell us.
+        connection.release(self.gateway.broker.log());
+    }
+
+    fn serve_inbox(self: &Rc<Self>) {
+        self.read_clock();
+        self.release_answers();
+        let Inbox { sockets, mail, woken } = std::mem::take(&mut *self.handle.inbox.lock());
+        for (socket, peer, place) in sockets {
+            self.adopt(socket, peer, place);
+        }
+        for id in mail {
+            let connection = self.connections.borrow().get(&id).cloned();
+            if let Some(connection) = connection {
+                connection.collect_mail(self);
+            }
+        }
+        for id in woken {
+            let pull = self.held.borrow_mut().take(id);
+            if let Some(pull) = pull {
+                connection::look_again(self, pull, false);
+            }
+        }
+    }
+
+    /// Sends the answers the log has come past.
+    fn release_answers(&self) {
+        let log = self.gateway.broker.log();
+        let mut waiting = std::mem::take(&mut *self.waiting.borrow_mut());
+        waiting.retain(|connection| {
+            let waits = connection.release(log);
+            connection.listed.set(waits);
+            waits
+        });
+        let mut now_waiting = self.waiting.borrow_mut();
+        waiting.append(&mut now_waiting);
+        *now_waiting = waiting;
+        self.handle.waits_for_log.store(!now_waiting.is_empty(), Ordering::SeqCst);
+        if !now_waiting.is_empty() {
+            now_waiting.retain(|connection| {
+                let waits = connection.release(log);
+                connection.listed.set(waits);
+                waits
+            });
+        }
+    }
+
+    fn tick(self: &Rc<Self>) {
+        let now = self.read_clock();
+        self.release_answers();
+        let expired = self.held.borrow_mut().take_expired(now);
+        for (id, pull) in expired {
+            self.gateway.broker.machines.arrivals.cancel(pull.queue, id);
+            connection::look_again(self, pull, true);
+        }
+        let connections: Vec<_> = self.connections.borrow().values().cloned().collect();
+        for connection in connections {
+            connection.peer.mailbox.expire_calls(now);
+            let silent = now.since(connection.last_read.get());
+            let limit = match connection.progress.get() {
+                connection::Progress::NoFrameYet => FIRST_FRAME_MAX,
+                connection::Progress::BetweenFrames => IDLE_MAX,
+                connection::Progress::InFrame => WHOLE_FRAME_MAX,
+            };
+            if silent > limit {
+                debug!(peer = %connection.peer.address, silent_ms = silent.0, "connection closed: silent for too long");
+                connection.close();
+            }
+        }
+    }
+
+    fn adopt(self: &Rc<Self>, socket: std::net::TcpStream, peer: SocketAddr, place: Place) {
+        let stream = match TcpStream::from_std(socket) {
+            Ok(stream) => stream,
+            Err(error) => {
+                debug!(%peer, %error, "a socket could not be taken over");
+                self.handle.connections.fetch_sub(1, Ordering::Relaxed);
+                self.gateway.open.fetch_sub(1, Ordering::Relaxed);
+                return;
+            }
+        };
+        let connection = Rc::new(Connection::new(stream, peer, place, Arc::clone(&self.handle), self.now.get()));
+        self.connections.borrow_mut().insert(connection.peer.mailbox.id, Rc::clone(&connection));
+        tokio::task::spawn_local(connection::run(Rc::clone(self), connection));
+    }
+
+    /// Forgets a connection that has closed.
+    pub fn forget(&self, connection: &Connection) {
+        let id = connection.peer.mailbox.id;
+        connection.peer.mailbox.close();
+        self.connections.borrow_mut().remove(&id);
+        for (wait, pull) in self.held.borrow_mut().take_of(id) {
+            self.gateway.broker.machines.arrivals.cancel(pull.queue, wait);
+        }
+        self.gateway.broker.connection_closed(id);
+        self.gateway.namesrv.write().connection_lost(Link(id.0));
+        self.handle.connections.fetch_sub(1, Ordering::Relaxed);
+        self.gateway.open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A connection by its id.
+    pub fn connection(&self, id: ConnectionId) -> Option<Rc<Connection>> {
+        self.connections.borrow().get(&id).cloned()
+    }
+}
+
+/// A buffer that starts on a page.
+struct AlignedBuffer {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl AlignedBuffer {
+    const PAGE: usize = 4096;
+
+    fn new() -> AlignedBuffer {
+        let bytes = vec![0; READ_BYTES + AlignedBuffer::PAGE];
+        let start = bytes.as_ptr().align_offset(AlignedBuffer::PAGE);
+        AlignedBuffer { bytes, start }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..self.start + READ_BYTES]
+    }
+}

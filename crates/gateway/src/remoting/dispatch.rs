@@ -1,0 +1,153 @@
+//! Which handler serves a code, and what happens to a request that cannot be answered at once: a pull is held, and what
+//! needs the disk or a new topic goes on on another thread.
+
+use std::sync::Arc;
+
+use broker::ops::topic::Change;
+use broker::state::arrivals::{Interest, TooMany};
+use broker::state::clients::ConnectionId;
+use model::{QueueOffset, Timestamp, TopicConfig};
+use store::{QueueSlot, Read, Staged};
+use tracing::warn;
+use wire::remoting::code::{RequestCode, ResponseCode};
+use wire::remoting::command::Header;
+use wire::remoting::frame;
+
+use super::Gateway;
+use super::core::Core;
+use super::handlers::{admin, client, namesrv, offset, pull, query, send};
+use super::held::HeldPull;
+use super::turn::{Buffers, Call, Pass, Peer, Turn};
+
+/// How a handler leaves a request.
+pub enum Outcome {
+    /// Answered, or its answer waits for the turn's append.
+    Done,
+    Hold(Hold),
+    Elsewhere(Elsewhere),
+}
+
+/// A pull that found nothing yet.
+pub struct Hold {
+    pub queue: QueueSlot,
+    /// The end of the queue when it was looked at.
+    pub offset: QueueOffset,
+    pub interest: Interest,
+    pub deadline: Timestamp,
+}
+
+/// Why a request goes on on another thread.
+pub enum Elsewhere {
+    /// It has to read the disk.
+    Cold,
+    /// A topic must be created first.
+    Topic(Box<TopicConfig>),
+}
+
+/// Serves one request.
+pub fn dispatch(gateway: &Gateway, header: &Header<'_>, body: &[u8], turn: &mut Turn<'_>) -> Outcome {
+    match header.request_code() {
+        RequestCode::SEND_MESSAGE | RequestCode::SEND_MESSAGE_V2 | RequestCode::SEND_BATCH_MESSAGE => {
+            send::send(gateway, header, body, turn)
+        }
+        RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE => pull::pull(gateway, header, turn),
+        RequestCode::CONSUMER_SEND_MSG_BACK => send::send_back(gateway, header, turn),
+        code => {
+            let served = offset::serve(gateway, code, header, turn)
+                .or_else(|| query::serve(gateway, code, header, turn))
+                .or_else(|| client::serve(gateway, code, header, body, turn))
+                .or_else(|| admin::serve(gateway, code, header, body, turn))
+                .or_else(|| namesrv::serve(gateway, code, header, body, turn));
+            served.unwrap_or_else(|| {
+                let remark = format!(" request type {} not supported", code.0);
+                turn.refuse(Call::of(header), ResponseCode::REQUEST_CODE_NOT_SUPPORTED, remark);
+                Outcome::Done
+            })
+        }
+    }
+}
+
+/// Keeps a fruitless pull. False: something has arrived meanwhile, or there is no room to hold it.
+#[must_use]
+pub fn hold(core: &Core, connection: ConnectionId, frame: &[u8], hold: &Hold) -> bool {
+    let broker = &core.gateway.broker;
+    let arrivals = &broker.machines.arrivals;
+    let id = match arrivals.wait(hold.queue, hold.interest.clone(), core.handle.clone()) {
+        Ok(id) => id,
+        Err(TooMany) => {
+            warn!("a pull is answered at once: too many wait for this queue already");
+            return false;
+        }
+    };
+    // Register first, then look again: what arrived in between has woken nobody.
+    if broker.has_beyond(hold.queue, hold.offset) {
+        arrivals.cancel(hold.queue, id);
+        return false;
+    }
+    broker.counters.pulls_held.add(1);
+    let pull = HeldPull { connection, queue: hold.queue, frame: frame.to_vec(), deadline: hold.deadline };
+    core.held.borrow_mut().hold(id, pull);
+    true
+}
+
+/// Serves a request on a thread that may wait; its answers come back through the connection's mailbox.
+pub fn elsewhere(gateway: &Arc<Gateway>, peer: &Peer, frame: Vec<u8>, pass: Pass, reason: Elsewhere) {
+    let job = {
+        let (gateway, peer) = (Arc::clone(gateway), peer.clone());
+        let cold = matches!(reason, Elsewhere::Cold);
+        let work = move || serve_waiting(&gateway, &peer, &frame, pass, reason);
+        (cold, work)
+    };
+    match job {
+        (true, work) => {
+            if let Err(refused) = gateway.broker.log().run_cold(Box::new(work)) {
+                // The job and its frame are gone: the client repeats the request after its time-out.
+                warn!(error = %refused, "a read was dropped");
+                peer.mailbox.deliver_answers(&[], &[], &[]);
+            }
+        }
+        (false, work) => {
+            tokio::task::spawn_blocking(work);
+        }
+    }
+}
+
+/// A topic may be missing twice for one request: a delayed message's own, then its group's dead-letter topic.
+const TOPICS_PER_REQUEST_MAX: usize = 3;
+
+fn serve_waiting(gateway: &Gateway, peer: &Peer, bytes: &[u8], mut pass: Pass, mut reason: Elsewhere) {
+    let (mut buffers, mut out, mut held, mut marks) = (Buffers::default(), Vec::new(), Vec::new(), Vec::new());
+    let frame = frame::next_frame(bytes).ok().flatten().expect("it was a whole frame when it came");
+    let header = Header::parse(&frame).expect("it was parsed when it came");
+    let now = (gateway.clock)();
+    let mut turn = Turn { peer, now, mode: Read::Wait, pass, buffers: &mut buffers, out: &mut out };
+    for _ in 0..TOPICS_PER_REQUEST_MAX {
+        if let Elsewhere::Topic(config) = reason {
+            create_topic(gateway, *config);
+        }
+        turn.pass = pass;
+        match dispatch(gateway, &header, frame.body, &mut turn) {
+            Outcome::Done => break,
+            Outcome::Hold(_) => {
+                pass = Pass::Last;
+                reason = Elsewhere::Cold;
+            }
+            Outcome::Elsewhere(next) => reason = next,
+        }
+    }
+    turn.finish(gateway.broker.log(), &gateway.send_answers, &mut held, &mut marks);
+    peer.mailbox.deliver_answers(&out, &held, &marks);
+}
+
+fn create_topic(gateway: &Gateway, config: TopicConfig) {
+    let mut staged = Staged::default();
+    let name = config.name.clone();
+    match gateway.broker.begin_create_topic(config, &mut staged) {
+        Change::Nothing => {}
+        Change::Staged => {
+            if let Err(error) = gateway.broker.append_and_wait(&mut staged) {
+                warn!(topic = %name, %error, "a topic could not be created");
+            }
+        }
+    }
+}

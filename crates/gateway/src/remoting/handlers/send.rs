@@ -1,0 +1,87 @@
+//! Sends (10, 310, 320) and send-back (36).
+
+use broker::ops::send::{self, Inner, Request};
+use broker::ops::send_back;
+use model::{LogOffset, Timestamp};
+use store::{Read, ReadError};
+use wire::remoting::body::batch::Batch;
+use wire::remoting::code::VERSION_MAX_RECONSUME_TIMES;
+use wire::remoting::command::Header;
+use wire::remoting::header::message::SendBack;
+use wire::remoting::header::send::SendHeader;
+
+use super::decode;
+use crate::remoting::Gateway;
+use crate::remoting::dispatch::{Elsewhere, Outcome};
+use crate::remoting::status;
+use crate::remoting::turn::{Call, Turn};
+
+pub fn send(gateway: &Gateway, header: &Header<'_>, body: &[u8], turn: &mut Turn<'_>) -> Outcome {
+    let fields = decode!(SendHeader, header, turn);
+    let call = Call::of(header);
+    let text = turn.keep_text(|texts| {
+        if let Some(properties) = fields.properties {
+            properties.unescape_into(texts);
+        }
+    });
+    let (now, born_host) = (turn.now, turn.peer.address);
+    let (texts, staged) = turn.texts_and_staged();
+    let request = Request {
+        topic: &fields.topic,
+        default_topic: &fields.default_topic,
+        default_queues: u32::try_from(fields.default_topic_queue_nums).unwrap_or(0),
+        queue_id: fields.queue_id,
+        sys_flag: fields.sys_flag,
+        flag: fields.flag,
+        born_timestamp: Timestamp(fields.born_timestamp),
+        born_host,
+        properties: &texts[text.clone()],
+        reconsume_times: fields.reconsume_times,
+        max_reconsume_times: fields.max_reconsume_times.filter(|_| header.version >= VERSION_MAX_RECONSUME_TIMES),
+        body,
+    };
+    let result = if fields.batch {
+        let messages = Batch::new(body).map(|message| match message {
+            Ok(message) => Ok(Inner { flag: message.flag, properties: message.properties, body: message.body }),
+            Err(_) => Err("is cut off or malformed"),
+        });
+        gateway.broker.begin_send_batch(&request, messages, now, staged)
+    } else {
+        gateway.broker.begin_send(&request, now, staged)
+    };
+    match result {
+        Ok(ticket) => turn.answer_sent(call, ticket, text),
+        Err(send::Error::NeedsTopic(config)) => return Outcome::Elsewhere(Elsewhere::Topic(config)),
+        Err(error) => {
+            if !call.oneway {
+                let code = status::of_send(&error);
+                gateway.send_answers.refused(call.encoding, call.opaque, code, &error.to_string(), turn.out);
+            }
+        }
+    }
+    Outcome::Done
+}
+
+pub fn send_back(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outcome {
+    let fields = decode!(SendBack, header, turn);
+    let call = Call::of(header);
+    let request = send_back::Request {
+        group: &fields.group,
+        at: LogOffset(u64::try_from(fields.offset).unwrap_or(u64::MAX)),
+        delay_level: fields.delay_level,
+        max_reconsume_times: fields.max_reconsume_times.filter(|_| header.version >= VERSION_MAX_RECONSUME_TIMES),
+    };
+    let (now, mode) = (turn.now, turn.mode);
+    match gateway.broker.begin_send_back(request, now, mode, &mut turn.buffers.staged) {
+        Ok(send_back::Outcome::Staged) => turn.done_when_durable(call),
+        Ok(send_back::Outcome::Dropped) => turn.done(call),
+        Err(send_back::Error::Send(send::Error::NeedsTopic(config))) => {
+            return Outcome::Elsewhere(Elsewhere::Topic(config));
+        }
+        Err(send_back::Error::Read(ReadError::WouldBlock)) if mode == Read::Nowait => {
+            return Outcome::Elsewhere(Elsewhere::Cold);
+        }
+        Err(error) => turn.refuse(call, status::of_send_back(&error), error),
+    }
+    Outcome::Done
+}
