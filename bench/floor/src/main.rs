@@ -10,6 +10,7 @@
 #![allow(clippy::disallowed_methods, reason = "a program of its own, outside the walls of the broker")]
 
 mod connection;
+mod device;
 mod frame;
 mod records;
 mod ring;
@@ -63,6 +64,9 @@ struct Args {
     /// Queues per topic that the route answer promises.
     #[arg(long, default_value_t = 8)]
     queues: u32,
+    /// Serve nothing: append this many 4 KiB blocks, each with its own `fdatasync`, and print percentiles as JSON.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    device: Option<u32>,
 }
 
 fn main() -> Result<()> {
@@ -73,6 +77,10 @@ fn main() -> Result<()> {
         sched_setaffinity(None, &set).with_context(|| format!("pin to cpu {cpu}"))?;
     }
     std::fs::create_dir_all(&args.dir).with_context(|| format!("create {}", args.dir.display()))?;
+    if let Some(count) = args.device {
+        println!("{}", device::measure(&args.dir.join("ring"), args.ring_mib << 20, count)?);
+        return Ok(());
+    }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).context("bind")?;
     let port = listener.local_addr()?.port();
     let counters = Arc::new(Counters::default());

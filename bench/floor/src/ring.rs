@@ -76,6 +76,11 @@ impl Ring {
         Ok(self.position)
     }
 
+    /// Syncs on this thread, for programs without a syncing one.
+    pub fn sync(&self) -> Result<()> {
+        self.shared.file.sync_data().context("fdatasync")
+    }
+
     /// Tells the syncing thread that everything appended so far may be synced.
     pub fn publish(&self) {
         *self.shared.written.lock().expect("the syncing thread exits the process instead of panicking") = self.position;

@@ -73,6 +73,8 @@ struct Held {
 struct Answers {
     send: Answer,
     route: Answer,
+    min_offset: Answer,
+    max_offset: Answer,
     success: Answer,
 }
 
@@ -130,6 +132,8 @@ impl Server {
             answers: Answers {
                 send: Answer::to_send(),
                 route: Answer::to_route(port, args.queues),
+                min_offset: Answer::new(0, r#"{"offset":"0"}"#, Vec::new()),
+                max_offset: Answer::new(0, &format!(r#"{{"offset":"{}"}}"#, args.records), Vec::new()),
                 success: Answer::new(0, "{}", Vec::new()),
             },
             counters,
@@ -319,6 +323,8 @@ fn answer_frames(
                 answers.send.write(frame.opaque, &mut connection.out);
             }
             11 | 361 => answer_pull(&frame, connection, records, counters),
+            30 => answers.max_offset.write(frame.opaque, &mut connection.out),
+            31 => answers.min_offset.write(frame.opaque, &mut connection.out),
             105 => answers.route.write(frame.opaque, &mut connection.out),
             _ => answers.success.write(frame.opaque, &mut connection.out),
         }

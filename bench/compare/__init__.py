@@ -1,0 +1,1 @@
+"""The parts of bench/run: programs, servers, one measurement, the rows, the table."""
