@@ -271,23 +271,4 @@ fn is_executable(file: &Path) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_verdicts_wishes_or_log() {
-        for (line, meaning) in [
-            ("PASS sync-send (12 ms)", Line::Pass),
-            ("FAIL order: 3 before 2", Line::Fail("order: 3 before 2")),
-            ("SKIP restart: not ours", Line::Skip("restart: not ours")),
-            ("@kill-restart", Line::KillRestart),
-            ("@stop\r", Line::Stop),
-            ("@start", Line::Start),
-            ("@starting", Line::Log),
-            ("PASSED", Line::Log),
-            ("", Line::Log),
-        ] {
-            assert_eq!(parse(line), meaning, "{line}");
-        }
-    }
-}
+mod tests;
