@@ -82,6 +82,8 @@ impl Server {
         command.arg("serve").arg("--data").arg(self.data.path());
         for setting in [
             "node.advertise=127.0.0.1".to_owned(),
+            // The name in the recordings that mqadmin's output is compared with.
+            "node.name=broker-a".to_owned(),
             format!("listen.namesrv=127.0.0.1:{namesrv}"),
             format!("listen.broker=127.0.0.1:{broker}"),
             format!("listen.http=127.0.0.1:{http}"),
