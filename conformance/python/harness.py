@@ -20,6 +20,10 @@ TICK = 0.02
 # The queues of a topic this client creates by sending.
 QUEUES = 4
 
+# Every client of the process: one that Python collects is destroyed, and then the library now and then
+# aborts with boost::thread_interrupted.
+_alive = []
+
 _serial = [0]
 _deadline = [0.0]
 
@@ -56,6 +60,7 @@ def producer(**options):
     # No wrapper for this one. Without a name of its own, clients of a process share a connection.
     dll.SetProducerInstanceName(client._handle, unique("instance").encode())
     client.start()
+    _alive.append(client)
     return client
 
 
@@ -133,6 +138,7 @@ class Inbox:
         dll.Subscribe(self.client._handle, topic.encode(), tags.encode())
         self.client._register_callback(take)
         self.client.start()
+        _alive.append(self.client)
 
     def all(self):
         with self.lock:
@@ -178,6 +184,7 @@ _readers = []
 
 
 def _reader():
+    """The consumer that only asks for routes, made when first needed."""
     if not _readers:
         _readers.append(pull_consumer())
     return _readers[0]
@@ -187,4 +194,5 @@ def pull_consumer():
     client = PullConsumer(unique("pull"))
     client.set_namesrv_addr(NAMESRV)
     client.start()
+    _alive.append(client)
     return client
