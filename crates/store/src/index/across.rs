@@ -223,7 +223,7 @@ impl Indexes {
             hits.len() < max
         };
         self.growing.read().iter().for_each(|index| index.keys(hash, &mut take));
-        for index in self.older().iter().rev() {
+        for index in self.older().iter().rev().filter(|index| index.messages() > 0) {
             if index.newest_time() < from || !go_on() {
                 break;
             }
@@ -315,7 +315,7 @@ impl Older {
         }
     }
 
-    /// No message was stored after.
+    /// No message was stored after. Means nothing without messages.
     #[must_use]
     pub fn newest_time(&self) -> Timestamp {
         match self {

@@ -34,8 +34,7 @@ impl Growing {
             return false;
         }
         // No message of the new segment was stored before one of the old: store times never fall.
-        let base = (last.messages() > 0).then(|| last.newest_time());
-        self.indexes.push(OpenIndex::new(start, base));
+        self.indexes.push(OpenIndex::new(start, last.known_newest_time()));
         true
     }
 

@@ -16,6 +16,8 @@ mod pages;
 pub mod queues;
 pub mod seal;
 pub mod sealed;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use across::Indexes;
 pub use growing::Growing;

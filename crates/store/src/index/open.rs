@@ -85,10 +85,15 @@ impl OpenIndex {
         self.origin.time
     }
 
-    /// No message was stored after.
+    /// No message was stored after. Means nothing without messages.
     #[must_use]
     pub fn newest_time(&self) -> Timestamp {
         self.newest
+    }
+
+    /// No message up to here was stored after; `None` if none is known.
+    pub(super) fn known_newest_time(&self) -> Option<Timestamp> {
+        self.has_base.then_some(self.newest)
     }
 
     #[must_use]

@@ -58,6 +58,7 @@ struct Chunk {
 struct Queue {
     topic: AtomicU64,
     queue: AtomicU32,
+    /// [`LIVE`], [`FORGOTTEN`], or 0 before the slot is given out.
     state: AtomicU8,
     /// The queue offset of the next message to be numbered.
     next: AtomicU64,
@@ -69,7 +70,6 @@ struct Queue {
     newest: AtomicU64,
 }
 
-const FREE: u8 = 0;
 const LIVE: u8 = 1;
 const FORGOTTEN: u8 = 2;
 

@@ -71,7 +71,7 @@ impl SealedIndex {
         self.origin.time
     }
 
-    /// No message was stored after.
+    /// No message was stored after. Means nothing without messages.
     #[must_use]
     pub fn newest_time(&self) -> Timestamp {
         Timestamp(self.header.newest_time)
@@ -300,3 +300,6 @@ fn decode_header(payload: &[u8]) -> Result<Header, String> {
     }
     Ok(Header { start, end, base_time, newest_time, tables: Header::lay_out(entries) })
 }
+
+#[cfg(test)]
+mod tests;

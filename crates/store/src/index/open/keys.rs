@@ -30,10 +30,6 @@ pub(in crate::index) struct Key {
 }
 
 impl Keys {
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     pub(super) fn push(&mut self, hash: u64, position: u32, len: u32, stored: u32) {
         if self.heads.is_empty() {
             self.heads = vec![0; CHAINS];
