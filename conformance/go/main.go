@@ -68,9 +68,11 @@ func say(format string, args ...any) {
 	fmt.Printf(format+"\n", args...)
 }
 
-// wanted says whether to run the scenario: all of them, or those named as arguments.
+// wanted says whether to run the scenario: all of them, or those whose name contains an argument.
 func wanted(s scenario) bool {
-	return len(os.Args) == 1 || slices.Contains(os.Args[1:], s.name)
+	return len(os.Args) == 1 || slices.ContainsFunc(os.Args[1:], func(part string) bool {
+		return strings.Contains(s.name, part)
+	})
 }
 
 // perform prints the scenario's line and says whether it passed.

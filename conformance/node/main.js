@@ -62,7 +62,7 @@ async function main() {
   }
   server.listen(readline.createInterface({ input: process.stdin }));
   const only = process.argv.slice(2);
-  const wanted = ([name]) => only.length === 0 || only.includes(name);
+  const wanted = ([name]) => only.length === 0 || only.some(part => name.includes(part));
 
   await startBase();
   const passed = await Promise.all(scenarios.filter(wanted).map(perform));
