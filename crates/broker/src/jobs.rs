@@ -1,4 +1,5 @@
 //! What happens unasked: each job asks a machine and appends its effects. One call is one round; `server` repeats them.
 
 pub mod deliver_timed;
+pub mod retention;
 pub mod write_offsets;

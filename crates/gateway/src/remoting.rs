@@ -48,15 +48,7 @@ impl Gateway {
     #[must_use]
     pub fn new(broker: Arc<Broker>, namesrv: Arc<NameServer>, clock: fn() -> Timestamp, limits: Limits) -> Gateway {
         let send_answers = SendAnswers::new(broker.settings.store_host, &broker.settings.region, true);
-        Gateway {
-            broker,
-            namesrv,
-            clock,
-            limits,
-            send_answers,
-            open: AtomicUsize::new(0),
-            per_address: Arc::default(),
-        }
+        Gateway { broker, namesrv, clock, limits, send_answers, open: AtomicUsize::new(0), per_address: Arc::default() }
     }
 
     /// Connections open now.

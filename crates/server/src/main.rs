@@ -8,6 +8,7 @@
 )]
 
 mod advertise;
+mod assemble;
 mod banner;
 mod command;
 mod config;

@@ -6,12 +6,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::advertise::{self, Advertised};
+use crate::advertise;
+use crate::assemble::{Ground, assemble};
 use crate::banner::{self, Facts, Ports};
 use crate::command::print;
 use crate::config::Config;
@@ -49,7 +49,7 @@ async fn serve(config: &Config, dev: bool) -> Result<(), Failure> {
     };
     let pages = Pages::open(http, banner::name_server(advertised.address, &ports));
     let ground = Ground { config, broker_name: &broker_name, advertised: &advertised, ports };
-    let running = assemble(&ground, sockets, &pages).await?;
+    let running = assemble(&ground, sockets, &pages)?;
     print(&banner::text(&Facts { config, broker_name: &broker_name, advertised: &advertised, ports, dev }))?;
     info!(broker = %broker_name, address = %advertised.address, port = ports.broker.port(), "serving");
 
@@ -57,7 +57,7 @@ async fn serve(config: &Config, dev: bool) -> Result<(), Failure> {
     info!(signal = first.name, "draining: no new sends, staged ones are answered");
     pages.draining();
     tokio::select! {
-        drained = tokio::time::timeout(DRAIN_MAX, async { running.drain().await?; pages.close().await }) => {
+        drained = tokio::time::timeout(DRAIN_MAX, async { running.drain().await; pages.close().await }) => {
             drained.unwrap_or_else(|_| Err(Failure::failed(format!("not drained after {} s", DRAIN_MAX.as_secs()))))
         }
         second = signals.next() => {
@@ -67,39 +67,11 @@ async fn serve(config: &Config, dev: bool) -> Result<(), Failure> {
     }
 }
 
-/// What the parts are built from: settings, and what became of them.
-struct Ground<'a> {
-    config: &'a Config,
-    broker_name: &'a str,
-    advertised: &'a Advertised,
-    ports: Ports,
-}
-
-/// The parts at work.
-struct Running {
-    sockets: Sockets,
-}
-
-/// Builds the parts on the bound sockets and introduces them to each other.
-async fn assemble(ground: &Ground<'_>, sockets: Sockets, pages: &Pages) -> Result<Running, Failure> {
-    let registry = Registry::default();
-    pages.ready(ground.config.metrics.enabled.then_some(registry), Vec::new);
-    Ok(Running { sockets })
-}
-
-impl Running {
-    /// Stops taking work and finishes what was begun.
-    async fn drain(self) -> Result<(), Failure> {
-        drop(self.sockets);
-        Ok(())
-    }
-}
-
 /// The opened ports.
-struct Sockets {
-    namesrv: TcpListener,
-    broker: TcpListener,
-    vip: TcpListener,
+pub struct Sockets {
+    pub namesrv: TcpListener,
+    pub broker: TcpListener,
+    pub vip: TcpListener,
 }
 
 impl Sockets {

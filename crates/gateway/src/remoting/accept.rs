@@ -85,7 +85,8 @@ fn hand_over(
     };
     let _ = socket.set_nodelay(true);
     let socket = socket.into_std().map_err(|error| error.to_string())?;
-    let core = cores.iter().min_by_key(|core| core.connections.load(Ordering::Relaxed)).expect("at least one I/O thread");
+    let core =
+        cores.iter().min_by_key(|core| core.connections.load(Ordering::Relaxed)).expect("at least one I/O thread");
     gateway.open.fetch_add(1, Ordering::Relaxed);
     core.adopt(socket, peer, place);
     Ok(())

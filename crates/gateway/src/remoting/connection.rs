@@ -221,7 +221,12 @@ impl Connection {
     }
 
     /// Reads behind the rest of the last read. Answers the number of whole frames; `Err(None)`: nothing is there.
-    fn read_into(self: &Rc<Self>, core: &Rc<Core>, partial: &mut Vec<u8>, buffer: &mut [u8]) -> Result<usize, Option<End>> {
+    fn read_into(
+        self: &Rc<Self>,
+        core: &Rc<Core>,
+        partial: &mut Vec<u8>,
+        buffer: &mut [u8],
+    ) -> Result<usize, Option<End>> {
         let before = partial.len();
         buffer[..before].copy_from_slice(partial);
         let count = self.try_read(core, &mut buffer[before..])?;
@@ -300,7 +305,14 @@ impl Connection {
         end.map_or(Ok((count, at)), Err)
     }
 
-    fn handle_frame(self: &Rc<Self>, core: &Rc<Core>, frame: &Frame<'_>, header: &Header<'_>, whole: &[u8], turn: &mut Turn<'_>) {
+    fn handle_frame(
+        self: &Rc<Self>,
+        core: &Rc<Core>,
+        frame: &Frame<'_>,
+        header: &Header<'_>,
+        whole: &[u8],
+        turn: &mut Turn<'_>,
+    ) {
         if header.is_response() {
             self.peer.mailbox.answered(header, frame.body);
             return;
@@ -341,7 +353,8 @@ impl Connection {
         {
             let mut buffers = core.buffers.borrow_mut();
             let now = core.read_clock();
-            let mut turn = Turn { peer: &self.peer, now, mode: Read::Nowait, pass, buffers: &mut buffers, out: &mut ready };
+            let mut turn =
+                Turn { peer: &self.peer, now, mode: Read::Nowait, pass, buffers: &mut buffers, out: &mut ready };
             work(&mut turn);
             turn.finish(log, &core.gateway.send_answers, &mut held, &mut found);
         }

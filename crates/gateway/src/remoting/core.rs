@@ -58,6 +58,7 @@ pub struct CoreHandle {
     pub connections: AtomicUsize,
     /// Answers wait for the log: tell me when it moves.
     waits_for_log: AtomicBool,
+    stopping: AtomicBool,
     wake: Notify,
 }
 
@@ -72,6 +73,12 @@ impl CoreHandle {
     /// A connection has mail.
     pub fn mail_for(&self, connection: ConnectionId) {
         self.inbox.lock().mail.push(connection);
+        self.wake.notify_one();
+    }
+
+    /// Ends the thread once the answers that wait for the log have left.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
         self.wake.notify_one();
     }
 
@@ -105,8 +112,8 @@ pub struct Core {
     now: Cell<Timestamp>,
 }
 
-/// Runs an I/O thread until `stop` is set and noticed.
-pub fn run(gateway: Arc<Gateway>, handle: Arc<CoreHandle>, stop: &AtomicBool) -> io::Result<()> {
+/// Runs an I/O thread until it is told to stop.
+pub fn run(gateway: Arc<Gateway>, handle: Arc<CoreHandle>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
     let now = Cell::new((gateway.clock)());
     let core = Rc::new(Core {
@@ -123,12 +130,13 @@ pub fn run(gateway: Arc<Gateway>, handle: Arc<CoreHandle>, stop: &AtomicBool) ->
     LocalSet::new().block_on(&runtime, async {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        while !stop.load(Ordering::Relaxed) {
+        while !core.handle.stopping.load(Ordering::Relaxed) {
             tokio::select! {
                 () = core.handle.wake.notified() => core.serve_inbox(),
                 _ = tick.tick() => core.tick(),
             }
         }
+        core.release_answers();
     });
     Ok(())
 }

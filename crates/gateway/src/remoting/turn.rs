@@ -39,7 +39,9 @@ impl Peer {
 pub enum Pass {
     First,
     /// A held pull was woken; it may be held again until its deadline.
-    Again { deadline: Timestamp },
+    Again {
+        deadline: Timestamp,
+    },
     /// A held pull whose time is over: answer what is there.
     Last,
 }
@@ -72,9 +74,16 @@ pub struct Mark {
 
 /// An answer that waits for the turn's append.
 enum Waiting {
-    Sent { call: Call, ticket: Ticket, text: usize },
+    Sent {
+        call: Call,
+        ticket: Ticket,
+        text: usize,
+    },
     /// A frame that is written already, in `frames`.
-    Framed { call: Call, frame: Range<usize> },
+    Framed {
+        call: Call,
+        frame: Range<usize>,
+    },
 }
 
 /// The buffers of a turn; kept and reused by their thread.

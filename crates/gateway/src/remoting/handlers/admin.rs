@@ -132,11 +132,8 @@ fn reset_offset(gateway: &Gateway, header: &Header<'_>, _: &[u8], turn: &mut Tur
     match gateway.broker.begin_reset_offset(request, mode, &mut turn.buffers.staged) {
         Ok(offsets) => {
             let broker_name = &gateway.broker.settings.broker_name;
-            let queue = |queue_id| MessageQueue {
-                broker_name: broker_name.clone(),
-                queue_id,
-                topic: fields.topic.to_string(),
-            };
+            let queue =
+                |queue_id| MessageQueue { broker_name: broker_name.clone(), queue_id, topic: fields.topic.to_string() };
             let offset_table = offsets.iter().map(|(id, to)| (queue(id.0.cast_signed()), to.to_wire())).collect();
             let body = ResetOffsets { offset_table }.to_json();
             turn.answer_when_durable(call, Response::new(call.opaque, ResponseCode::SUCCESS).body(body));

@@ -70,7 +70,8 @@ fn heartbeat(gateway: &Gateway, header: &Header<'_>, body: &[u8], turn: &mut Tur
             }
         }
     }
-    let producers = data.producer_data_set.into_iter().map(|producer| GroupName::trusted(&producer.group_name)).collect();
+    let producers =
+        data.producer_data_set.into_iter().map(|producer| GroupName::trusted(&producer.group_name)).collect();
     let request = heartbeat::Request { client, producers, consumers };
     gateway.broker.begin_heartbeat(request, &mut turn.buffers.staged);
     // Without fingerprint the reference answers true, which such a client does not read.
@@ -103,7 +104,9 @@ fn heard(data: ConsumerData, without_subscriptions: bool) -> Result<ConsumerHear
         },
         from: match data.consume_from_where {
             ConsumeFromWhere::ConsumeFromLastOffset => Some(ConsumeFrom::Last),
-            ConsumeFromWhere::ConsumeFromLastOffsetAndFromMinWhenBootFirst => Some(ConsumeFrom::LastAndMinWhenBootFirst),
+            ConsumeFromWhere::ConsumeFromLastOffsetAndFromMinWhenBootFirst => {
+                Some(ConsumeFrom::LastAndMinWhenBootFirst)
+            }
             ConsumeFromWhere::ConsumeFromMinOffset => Some(ConsumeFrom::Min),
             ConsumeFromWhere::ConsumeFromMaxOffset => Some(ConsumeFrom::Max),
             ConsumeFromWhere::ConsumeFromFirstOffset => Some(ConsumeFrom::First),

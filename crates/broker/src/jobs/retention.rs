@@ -1,0 +1,105 @@
+//! Before a segment goes, every live fact whose newest record lies in it is appended again: the log stays self-sufficient.
+//! (Where the numbering of queues goes on is the store's own fact; it sees to that itself.)
+
+use model::record::message::{Message, NewMessage};
+use model::record::system::System;
+use model::{LogOffset, Timestamp};
+use store::{AppendError, Policy, Read, ReadError, Staged};
+use tracing::{info, warn};
+
+use crate::broker::Broker;
+use crate::ops::send::Content;
+use crate::state::topics::system_topic;
+
+/// Why retention could not finish; it tries again at its next round.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+impl Broker {
+    /// One round: trims the log by `policy`. Answers where it starts now.
+    pub fn retain(&self, policy: &Policy, now: Timestamp, staged: &mut Staged) -> Result<LogOffset, Error> {
+        let Some(limit) = self.log.expired(now, policy)? else { return Ok(self.log.start()) };
+        let end = self.rescue_facts(limit, staged)?;
+        self.progress.wait_for(&self.log, end);
+        let before = self.log.start();
+        self.log.trim(limit)?;
+        info!(from = %before, to = %self.log.start(), "old segments deleted");
+        Ok(self.log.start())
+    }
+
+    /// Appends again what is alive below `limit`. Answers the end of the last append.
+    fn rescue_facts(&self, limit: LogOffset, staged: &mut Staged) -> Result<LogOffset, Error> {
+        let mut end = LogOffset::ZERO;
+        let mut records = Vec::new();
+        let old = |at: LogOffset| at < limit;
+        for topic in self.machines.topics.all() {
+            if old(topic.changed_at) {
+                records.push(System::TopicChanged { id: Some(topic.id), config: topic.config.clone() });
+            }
+        }
+        for group in self.machines.groups.all() {
+            if old(group.changed_at) {
+                records.push(System::GroupChanged { config: group.config.clone() });
+            }
+        }
+        records.extend(self.machines.offsets.lock().facts_below(limit));
+        records.extend(self.machines.kv.lock().facts_below(limit));
+        for part in records.chunks(RECORDS_PER_APPEND) {
+            staged.clear();
+            for record in part {
+                staged.system(record);
+            }
+            end = self.log.append(staged)?.end;
+        }
+        for (timer, due) in self.machines.timers.lock().below(limit) {
+            match self.rescue_timer(timer, due, staged) {
+                Ok(appended) => end = appended,
+                Err(Error::Read(error)) => {
+                    warn!(%timer, %error, "a timed message cannot be kept: lost with its segment")
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(end)
+    }
+
+    fn rescue_timer(&self, timer: LogOffset, due: Timestamp, staged: &mut Staged) -> Result<LogOffset, Error> {
+        let mut record = Vec::new();
+        self.log.read_at(timer, Read::Wait, &mut record)?;
+        let message = Message::parse(&record).ok_or(ReadError::NotFound { at: timer })?;
+        let schedule = self.machines.topics.get(system_topic::SCHEDULE).expect("system topics exist from the start");
+        let again = NewMessage {
+            topic: message.topic(),
+            queue_id: message.queue_id(),
+            flag: message.flag(),
+            sys_flag: message.sys_flag(),
+            born_timestamp: message.born_timestamp(),
+            born_host: message.born_host(),
+            store_host: message.store_host(),
+            reconsume_times: message.reconsume_times(),
+            prepared_offset: message.prepared_offset(),
+            body: message.body(),
+        };
+        staged.clear();
+        let properties = |out: &mut Vec<u8>| out.extend_from_slice(message.properties());
+        let keys = model::properties::index_keys(message.properties());
+        let content = Content { message: &again, properties: &properties, keys, tag_hash: 0 };
+        if let Err(error) = self.stage_now(&schedule, content, staged) {
+            warn!(%timer, %error, "a timed message cannot be kept");
+            return Ok(LogOffset::ZERO);
+        }
+        staged.system(&System::TimerScheduled { due });
+        self.stage_timers_done(vec![timer], staged);
+        Ok(self.log.append(staged)?.end)
+    }
+}
+
+/// Records of one append, so that a million topics do not make an append of hundreds of megabytes.
+const RECORDS_PER_APPEND: usize = 1_000;

@@ -1,0 +1,238 @@
+//! The parts at work: the log, the broker over it, the name server, I/O threads, acceptors and jobs.
+//!
+//! What the parts do is theirs. Here they are built from the configuration, introduced to each other, and ended in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use broker::{Broker, Machines, Settings};
+use gateway::remoting::core::{self, CoreHandle};
+use gateway::remoting::{Gateway, Limits, accept};
+use model::{Millis, Timestamp};
+use namesrv::NameServer;
+use prometheus_client::registry::Registry;
+use store::{Log, Options, Policy, Staged, SyncRule};
+use tokio::task::AbortHandle;
+use tracing::{error, warn};
+
+use crate::advertise::Advertised;
+use crate::banner::Ports;
+use crate::config::{Config, Flush};
+use crate::failure::{self, Failure};
+use crate::pages::Pages;
+use crate::serve::Sockets;
+
+/// Put into every message; clients show it in traces.
+const REGION: &str = "DefaultRegion";
+
+/// Consumer offsets that nobody waits for reach the log this often.
+const WRITE_OFFSETS_EVERY: Duration = Duration::from_secs(1);
+
+/// Silent clients, old queue locks and dead brokers are looked for this often.
+const EXPIRE_EVERY: Duration = Duration::from_secs(5);
+
+/// Old segments are looked for this often.
+const RETAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// Share of the disk in percent, above `storage.max_disk`, at which sends are refused.
+const REFUSE_ABOVE_MAX_DISK: u8 = 5;
+
+/// What the parts are built from: settings, and what became of them.
+pub struct Ground<'a> {
+    pub config: &'a Config,
+    pub broker_name: &'a str,
+    pub advertised: &'a Advertised,
+    pub ports: Ports,
+}
+
+/// The parts at work.
+pub struct Running {
+    gateway: Arc<Gateway>,
+    acceptors: Vec<AbortHandle>,
+    cores: Vec<(Arc<CoreHandle>, JoinHandle<()>)>,
+    jobs: Vec<JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
+}
+
+/// The system's clock, which only this crate reads.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Builds the parts on the bound sockets and introduces them to each other.
+pub fn assemble(ground: &Ground<'_>, sockets: Sockets, pages: &Pages) -> Result<Running, Failure> {
+    let config = ground.config;
+    let settings = settings(ground);
+    let machines = Arc::new(Machines::new(&settings));
+    let log = Log::open(options(config), machines.clone(), Arc::new(now)).map_err(|error| failure::of_open(&error))?;
+    log.on_failure(Box::new(|reason| {
+        // What was not answered is not promised; the next start finds the log as it is on disk.
+        error!(reason, "the log has failed: the process ends");
+        std::process::exit(1);
+    }));
+    let broker = Broker::start(settings, machines, log, now()).map_err(Failure::failed)?;
+    let namesrv = Arc::new(NameServer::new(namesrv::Config {
+        accept_brokers: config.namesrv.accept_brokers.clone(),
+        ..namesrv::Config::default()
+    }));
+    let limits = Limits {
+        connections: usize::try_from(config.limits.connections).expect("a count fits"),
+        connections_per_address: usize::try_from(config.limits.connections_per_address).expect("a count fits"),
+    };
+    let gateway = Arc::new(Gateway::new(Arc::new(broker), namesrv, now, limits));
+    gateway.announce();
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let cores = start_cores(&gateway)?;
+    let handles: Vec<_> = cores.iter().map(|(handle, _)| Arc::clone(handle)).collect();
+    let acceptors = [sockets.namesrv, sockets.broker, sockets.vip]
+        .map(|listener| tokio::spawn(accept::accept(listener, Arc::clone(&gateway), handles.clone())).abort_handle());
+    let jobs = start_jobs(&gateway, &stop, policy(config))?;
+    let registry = Registry::default();
+    pages.ready(config.metrics.enabled.then_some(registry), Vec::new);
+    Ok(Running { gateway, acceptors: acceptors.into(), cores, jobs, stop })
+}
+
+impl Running {
+    /// Stops taking work and finishes what was begun: no new connections, sends refused, staged ones answered, checkpoint.
+    pub async fn drain(self) {
+        for acceptor in &self.acceptors {
+            acceptor.abort();
+        }
+        self.gateway.broker.drain();
+        let ended = tokio::task::spawn_blocking(move || {
+            self.stop.store(true, Ordering::Relaxed);
+            for job in self.jobs {
+                job.thread().unpark();
+                let _ = job.join();
+            }
+            // Closing syncs what is staged; the I/O threads answer it as the log moves, and end after that.
+            self.gateway.broker.log().close();
+            for (handle, thread) in self.cores {
+                handle.stop();
+                let _ = thread.join();
+            }
+        });
+        if ended.await.is_err() {
+            error!("a part panicked while it was ended");
+        }
+    }
+}
+
+fn settings(ground: &Ground<'_>) -> Settings {
+    let config = ground.config;
+    let millis = |span: &Duration| Millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
+    Settings {
+        cluster: config.node.cluster.clone(),
+        broker_name: ground.broker_name.to_owned(),
+        region: REGION.to_owned(),
+        store_host: SocketAddr::new(ground.advertised.address.into(), ground.ports.broker.port()),
+        auto_create_topics: config.topics.auto_create,
+        auto_create_groups: config.topics.auto_create_groups,
+        default_queues: config.topics.default_queues,
+        auto_created_topics_max: usize::try_from(config.topics.max_auto_created).expect("a count fits"),
+        delay_levels: config.delay.levels.0.iter().map(millis).collect(),
+        message_bytes_max: usize::try_from(config.limits.message_bytes.0).expect("at most 15 MiB"),
+        flush_async: matches!(config.storage.flush, Flush::Async),
+    }
+}
+
+fn options(config: &Config) -> Options {
+    let storage = &config.storage;
+    Options {
+        segment_bytes: storage.segment_bytes.0,
+        tail_cache_bytes: usize::try_from(storage.tail_cache_bytes.0).expect("a cache fits the address space"),
+        reader_threads: usize::try_from(storage.reader_threads).expect("a count fits"),
+        sync: match storage.flush {
+            Flush::Group => SyncRule::Group,
+            Flush::Async => SyncRule::Async,
+        },
+        ..Options::new(&config.node.data_dir)
+    }
+}
+
+fn policy(config: &Config) -> Policy {
+    let storage = &config.storage;
+    Policy {
+        keep: Millis(u64::try_from(storage.retention.as_millis()).unwrap_or(u64::MAX)),
+        bytes_max: (storage.max_bytes.0 > 0).then_some(storage.max_bytes.0),
+        reclaim_percent: storage.max_disk.0,
+        refuse_percent: storage.max_disk.0.saturating_add(REFUSE_ABOVE_MAX_DISK).min(99),
+    }
+}
+
+fn start_cores(gateway: &Arc<Gateway>) -> Result<Vec<(Arc<CoreHandle>, JoinHandle<()>)>, Failure> {
+    let count = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (0..count)
+        .map(|index| {
+            let handle = Arc::new(CoreHandle::default());
+            let listener = Arc::clone(&handle);
+            gateway.broker.log().on_progress(Box::new(move || listener.log_moved()));
+            let (gateway, own) = (Arc::clone(gateway), Arc::clone(&handle));
+            let life = move || {
+                if let Err(error) = core::run(gateway, own) {
+                    error!(%error, "an I/O thread could not start");
+                }
+            };
+            Ok((handle, spawn(&format!("io-{index}"), life)?))
+        })
+        .collect()
+}
+
+fn start_jobs(gateway: &Arc<Gateway>, stop: &Arc<AtomicBool>, policy: Policy) -> Result<Vec<JoinHandle<()>>, Failure> {
+    let repeat = |name: &str, mut round: Box<dyn FnMut(&Gateway, &mut Staged) -> Duration + Send>| {
+        let (gateway, stop) = (Arc::clone(gateway), Arc::clone(stop));
+        spawn(name, move || {
+            let mut staged = Staged::default();
+            while !stop.load(Ordering::Relaxed) {
+                staged.clear();
+                let pause = round(&gateway, &mut staged);
+                thread::park_timeout(pause);
+            }
+            staged.clear();
+            round(&gateway, &mut staged);
+        })
+    };
+    Ok(vec![
+        repeat("job-timed", Box::new(|gateway, staged| gateway.broker.deliver_timed(now(), staged).into()))?,
+        repeat(
+            "job-offsets",
+            Box::new(|gateway, staged| {
+                if let Err(error) = gateway.broker.write_offsets(staged) {
+                    warn!(%error, "consumer offsets wait for the log");
+                }
+                WRITE_OFFSETS_EVERY
+            }),
+        )?,
+        repeat(
+            "job-expire",
+            Box::new(|gateway, _| {
+                gateway.broker.expire(now());
+                for lost in gateway.namesrv.write().expire(now()) {
+                    warn!(broker = ?lost, "a broker has not been heard: its routes are gone");
+                }
+                EXPIRE_EVERY
+            }),
+        )?,
+        repeat(
+            "job-retain",
+            Box::new(move |gateway, staged| {
+                if let Err(error) = gateway.broker.retain(&policy, now(), staged) {
+                    warn!(%error, "old segments stay for now");
+                }
+                RETAIN_EVERY
+            }),
+        )?,
+    ])
+}
+
+fn spawn(name: &str, life: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(life)
+        .map_err(|error| Failure::failed(format!("cannot start thread {name}: {error}")))
+}
