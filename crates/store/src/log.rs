@@ -203,6 +203,11 @@ impl Log {
         self.core.read(at, len, mode, out)
     }
 
+    /// Appends the bytes of the records that the units name to `out`. On an error `out` may have grown.
+    pub fn read_units(&self, units: &[Unit], mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        self.core.read_units(units, mode, out)
+    }
+
     /// Appends the record at an offset from the wire to `out`: only if a visible record starts there.
     pub fn read_at(&self, at: LogOffset, mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {
         self.core.read_at(at, mode, out)

@@ -1,6 +1,8 @@
 //! Reading records: from the tail's memory, else from the segment file, where a batch proves itself before the first of its
 //! bytes is served.
 
+use std::sync::Arc;
+
 use model::record;
 use model::{LogOffset, QueueOffset, Timestamp};
 
@@ -50,22 +52,33 @@ impl Core {
     }
 
     pub fn read(&self, at: LogOffset, len: u32, mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {
-        if at.plus(u64::from(len)) > self.readable_end() || at < self.start() {
-            return Err(ReadError::NotFound { at });
+        self.read_units(&[Unit { at, len, tag_hash: 0, stored: Timestamp(0) }], mode, out)
+    }
+
+    pub fn read_units(&self, units: &[Unit], mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        let (start, end) = (self.start(), self.readable_end());
+        if let Some(gone) = units.iter().find(|unit| unit.at < start || unit.at.plus(u64::from(unit.len)) > end) {
+            return Err(ReadError::NotFound { at: gone.at });
         }
-        // SAFETY: Below a published end, checked above.
-        if unsafe { self.tail.read(at, len as usize, out) } {
-            return Ok(());
-        }
-        let (segment, batch) = self.load_batch(at, mode)?;
-        let from = usize::try_from(at.since(batch.first)).expect("inside the batch");
-        match batch.bytes.get(from..from + len as usize) {
-            Some(bytes) => {
-                out.extend_from_slice(bytes);
-                Ok(())
+        // What lies in the tail needs one lock for all; only what is older goes to the file, a batch at a time.
+        let in_tail = {
+            let view = self.tail.view();
+            // SAFETY: Below a published end, checked above.
+            units.iter().take_while(|unit| unsafe { view.read(unit.at, unit.len as usize, out) }).count()
+        };
+        let mut loaded: Option<(Arc<Segment>, LoadedBatch)> = None;
+        for unit in &units[in_tail..] {
+            if loaded.as_ref().is_none_or(|(_, batch)| !batch.holds(unit.at)) {
+                loaded = Some(self.load_batch(unit.at, mode)?);
             }
-            None => Err(damaged(&segment, at, "the record leads outside its batch")),
+            let (segment, batch) = loaded.as_ref().expect("loaded above");
+            let from = usize::try_from(unit.at.since(batch.first)).expect("inside the batch");
+            match batch.bytes.get(from..from + unit.len as usize) {
+                Some(bytes) => out.extend_from_slice(bytes),
+                None => return Err(damaged(segment, unit.at, "the record leads outside its batch")),
+            }
         }
+        Ok(())
     }
 
     pub fn read_at(&self, at: LogOffset, mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {
@@ -89,7 +102,7 @@ impl Core {
     }
 
     /// The whole batch that holds `at`, proven by its CRC.
-    fn load_batch(&self, at: LogOffset, mode: Read) -> Result<(std::sync::Arc<Segment>, LoadedBatch), ReadError> {
+    fn load_batch(&self, at: LogOffset, mode: Read) -> Result<(Arc<Segment>, LoadedBatch), ReadError> {
         let not_found = ReadError::NotFound { at };
         let Some(BatchSpan { at: first, len }) = self.catalog.indexes.batch_of(at, mode)? else {
             return Err(not_found);
@@ -124,6 +137,12 @@ impl Core {
 struct LoadedBatch {
     first: LogOffset,
     bytes: Vec<u8>,
+}
+
+impl LoadedBatch {
+    fn holds(&self, at: LogOffset) -> bool {
+        at >= self.first && at.since(self.first) < self.bytes.len() as u64
+    }
 }
 
 fn damaged(segment: &Segment, at: LogOffset, reason: &str) -> ReadError {

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use model::LogOffset;
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockReadGuard};
 
 use crate::chunk::Chunk;
 
@@ -115,31 +115,13 @@ impl Tail {
     /// `at + len` is at or below a position that was published as visible or written.
     pub unsafe fn read(&self, at: LogOffset, len: usize, out: &mut Vec<u8>) -> bool {
         // SAFETY: Passed on.
-        unsafe { self.each_piece(at, len, |piece| out.extend_from_slice(piece)) }
+        unsafe { self.view().read(at, len, out) }
     }
 
-    /// Calls `each` with the bytes `at..at + len`, piece by piece. False: they are not all in memory; `each` was not
-    /// called.
-    ///
-    /// # Safety
-    /// As for [`Tail::read`]; or the caller is the one who writes the range.
-    pub unsafe fn each_piece(&self, at: LogOffset, len: usize, mut each: impl FnMut(&[u8])) -> bool {
-        // The lock is held while copying, so that no chunk is reused under the copy. The writer wants it once per chunk.
-        let window = self.window.read();
-        if at < self.floor || !window.covers(at, len, self.chunk_len) {
-            return false;
-        }
-        let (mut position, end) = (at.0, at.0 + len as u64);
-        while position < end {
-            let (number, inside) = (position / self.chunk_len, position % self.chunk_len);
-            let now = (self.chunk_len - inside).min(end - position);
-            let chunk = window.chunk(number).expect("covers has looked");
-            let inside = usize::try_from(inside).expect("below the length of a chunk");
-            // SAFETY: The range is below a published position, so nobody writes it any more.
-            each(unsafe { chunk.slice(inside, usize::try_from(now).expect("at most a chunk")) });
-            position += now;
-        }
-        true
+    /// The tail as it is now, for several reads under one lock. Hold it for copies only: the writer waits at each chunk.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        View { tail: self, window: self.window.read() }
     }
 
     /// The chunks that hold `at..at + len`, for a write to the file that must not hold the lock.
@@ -155,6 +137,46 @@ impl Tail {
             .map(|number| window.chunk(number).cloned().expect("un-synced bytes stay in memory"))
             .collect();
         Pinned { chunk_len: self.chunk_len, at, len, chunks }
+    }
+}
+
+/// See [`Tail::view`]. The lock is held while copying, so that no chunk is reused under the copy.
+pub struct View<'a> {
+    tail: &'a Tail,
+    window: RwLockReadGuard<'a, Window>,
+}
+
+impl View<'_> {
+    /// As [`Tail::read`].
+    ///
+    /// # Safety
+    /// As for [`Tail::read`].
+    pub unsafe fn read(&self, at: LogOffset, len: usize, out: &mut Vec<u8>) -> bool {
+        // SAFETY: Passed on.
+        unsafe { self.each_piece(at, len, |piece| out.extend_from_slice(piece)) }
+    }
+
+    /// Calls `each` with the bytes `at..at + len`, piece by piece. False: they are not all in memory; `each` was not
+    /// called.
+    ///
+    /// # Safety
+    /// As for [`Tail::read`].
+    unsafe fn each_piece(&self, at: LogOffset, len: usize, mut each: impl FnMut(&[u8])) -> bool {
+        let (window, chunk_len) = (&self.window, self.tail.chunk_len);
+        if at < self.tail.floor || !window.covers(at, len, chunk_len) {
+            return false;
+        }
+        let (mut position, end) = (at.0, at.0 + len as u64);
+        while position < end {
+            let (number, inside) = (position / chunk_len, position % chunk_len);
+            let now = (chunk_len - inside).min(end - position);
+            let chunk = window.chunk(number).expect("covers has looked");
+            let inside = usize::try_from(inside).expect("below the length of a chunk");
+            // SAFETY: The range is below a published position, so nobody writes it any more.
+            each(unsafe { chunk.slice(inside, usize::try_from(now).expect("at most a chunk")) });
+            position += now;
+        }
+        true
     }
 }
 

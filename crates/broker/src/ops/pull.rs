@@ -177,11 +177,9 @@ impl Broker {
     /// Appends the stored bytes of the planned units to `out`. On an error `out` is as before.
     pub fn read_planned(&self, units: &[Unit], mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {
         let before = out.len();
-        for unit in units {
-            if let Err(error) = self.log.read(unit.at, unit.len, mode, out) {
-                out.truncate(before);
-                return Err(error);
-            }
+        if let Err(error) = self.log.read_units(units, mode, out) {
+            out.truncate(before);
+            return Err(error);
         }
         self.counters.messages_out.add(units.len() as u64);
         self.counters.bytes_out.add((out.len() - before) as u64);
