@@ -49,6 +49,7 @@ impl Recorded {
 }
 
 /// Every recorded frame.
+#[expect(clippy::disallowed_methods, reason = "the recordings are files; only the tests of this crate read any")]
 pub fn recorded() -> Vec<Recorded> {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden/remoting"));
     let mut frames = Vec::new();

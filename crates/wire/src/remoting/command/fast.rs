@@ -7,17 +7,16 @@
 use std::borrow::Cow;
 
 use super::{Fields, Header, Language, Source, Span};
-use crate::remoting::frame::Encoding;
 use crate::remoting::json::dialect::Limits;
 
-pub(super) fn parse(text: &str) -> Option<Header<'_>> {
-    let mut walk = Walk { bytes: text.as_bytes(), at: 0, keys: 0 };
-    let mut header = Header::new(Encoding::Json, Source::Text(Cow::Borrowed(text)));
-    walk.header(&mut header)?;
-    Some(header)
+/// Fills `header`, which is empty, from its own text.
+pub(super) fn parse_into(header: &mut Header<'_>) -> Option<()> {
+    let Source::Text(Cow::Borrowed(text)) = header.source else { return None };
+    Walk { text, bytes: text.as_bytes(), at: 0, keys: 0 }.header(header)
 }
 
 struct Walk<'a> {
+    text: &'a str,
     bytes: &'a [u8],
     at: usize,
     keys: u32,
@@ -55,12 +54,11 @@ impl Walk<'_> {
             }
             b"language" => {
                 let span = self.string()?;
-                let Source::Text(text) = &header.source else { return None };
                 // Escaped, or a number in quotes: rare enough for the general parser.
                 if span.len & super::ESCAPED != 0 || self.bytes[span.at as usize..].first()?.is_ascii_digit() {
                     return None;
                 }
-                header.language = Language::from_name(&text[span.at as usize..(span.at + span.len) as usize]);
+                header.language = Language::from_name(&self.text[span.at as usize..(span.at + span.len) as usize]);
             }
             b"remark" => {
                 if !self.take_word(b"null") {

@@ -123,7 +123,7 @@ const ESCAPED: u32 = 1 << 31;
 
 /// A piece of the header's text.
 #[derive(Debug, Clone, Copy, Default)]
-struct Span {
+pub(super) struct Span {
     at: u32,
     /// Bytes, and [`ESCAPED`].
     len: u32,
@@ -209,8 +209,10 @@ impl<'a> Header<'a> {
 
     /// Reads a JSON header.
     pub fn parse_json(bytes: &'a [u8]) -> Result<Header<'a>, HeaderError> {
-        match Header::parse_json_fast(bytes)? {
-            Some(header) => Ok(header),
+        let mut header = Header::of_text(bytes)?;
+        // Filled in place: a header is 600 bytes, and each hand-over would copy it.
+        match fast::parse_into(&mut header) {
+            Some(()) => Ok(header),
             None => general::parse(bytes),
         }
     }
@@ -218,9 +220,8 @@ impl<'a> Header<'a> {
     /// Reads a JSON header with the fast parser alone: `None` for a shape it leaves to the general
     /// one. Apart from [`Header::parse_json`] so that the two can be compared.
     pub fn parse_json_fast(bytes: &'a [u8]) -> Result<Option<Header<'a>>, HeaderError> {
-        check_len(bytes)?;
-        let text = std::str::from_utf8(bytes).map_err(|_| HeaderError::NotUtf8)?;
-        Ok(fast::parse(text))
+        let mut header = Header::of_text(bytes)?;
+        Ok(fast::parse_into(&mut header).map(|()| header))
     }
 
     /// Reads a JSON header with the general parser alone.
@@ -233,6 +234,13 @@ impl<'a> Header<'a> {
     pub fn parse_binary(bytes: &'a [u8]) -> Result<Header<'a>, HeaderError> {
         check_len(bytes)?;
         binary::parse(bytes)
+    }
+
+    /// An empty header over JSON text.
+    fn of_text(bytes: &'a [u8]) -> Result<Header<'a>, HeaderError> {
+        check_len(bytes)?;
+        let text = std::str::from_utf8(bytes).map_err(|_| HeaderError::NotUtf8)?;
+        Ok(Header::new(Encoding::Json, Source::Text(Cow::Borrowed(text))))
     }
 
     fn new(encoding: Encoding, source: Source<'a>) -> Header<'a> {
@@ -290,7 +298,17 @@ impl<'a> Header<'a> {
         self.fields.len
     }
 
-    fn text(&self, span: Span) -> Text<'_> {
+    /// The fields, for readers that look at all names and few values.
+    pub(super) fn spans(&self) -> impl Iterator<Item = (&[u8], Span)> {
+        let bytes = match &self.source {
+            Source::Text(text) => text.as_bytes(),
+            Source::Binary(bytes) => bytes,
+        };
+        self.fields.iter().map(|(key, value)| (&bytes[key.at as usize..(key.at + key.len) as usize], *value))
+    }
+
+    /// The text of one of the [`Header::spans`].
+    pub(super) fn text(&self, span: Span) -> Text<'_> {
         let range = span.at as usize..(span.at + (span.len & !ESCAPED)) as usize;
         let raw = match &self.source {
             Source::Text(text) => &text[range],

@@ -42,6 +42,7 @@ pub enum FieldError {
 pub const VALUE_SHOWN: usize = 64;
 
 impl FieldError {
+    #[cold]
     fn malformed(field: &'static str, value: Text<'_>) -> FieldError {
         FieldError::Malformed { field, value: value.to_cow().chars().take(VALUE_SHOWN).collect() }
     }
@@ -60,13 +61,14 @@ fn number<T: FromStr>(value: Option<Text<'_>>, field: &'static str) -> Result<T,
 /// A number that may be absent. White space around it is an error, as in Java.
 fn optional_number<T: FromStr>(value: Option<Text<'_>>, field: &'static str) -> Result<Option<T>, FieldError> {
     let Some(text) = value else { return Ok(None) };
-    match text.to_cow().parse() {
-        Ok(number) => Ok(Some(number)),
-        Err(_) => Err(FieldError::malformed(field, text)),
-    }
+    let number = match text.as_plain() {
+        Some(plain) => plain.parse(),
+        None => text.to_cow().parse(),
+    };
+    number.map(Some).map_err(|_| FieldError::malformed(field, text))
 }
 
 /// Java's `Boolean.valueOf`: `true` in any case is true, all else (C++ writes `0`) is false.
 fn boolean(value: Text<'_>) -> bool {
-    value.to_cow().eq_ignore_ascii_case("true")
+    value.raw().eq_ignore_ascii_case("true") || (value.is_escaped() && value.to_cow().eq_ignore_ascii_case("true"))
 }

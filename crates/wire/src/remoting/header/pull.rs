@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::fields::headers;
 use super::{FieldError, number, optional_number, string};
-use crate::remoting::command::{Header, Text};
+use crate::remoting::command::Header;
 
 /// `sysFlag`: `commitOffset` is to be committed for the group.
 pub const SYS_FLAG_COMMIT_OFFSET: i32 = 1;
@@ -62,96 +62,72 @@ headers! {
     }
 }
 
-/// The fields before their kinds are checked. All absent at first.
-#[derive(Default)]
-struct Raw<'h> {
-    consumer_group: Option<Text<'h>>,
-    topic: Option<Text<'h>>,
-    queue_id: Option<Text<'h>>,
-    queue_offset: Option<Text<'h>>,
-    max_msg_nums: Option<Text<'h>>,
-    sys_flag: Option<Text<'h>>,
-    commit_offset: Option<Text<'h>>,
-    suspend_timeout_millis: Option<Text<'h>>,
-    subscription: Option<Text<'h>>,
-    sub_version: Option<Text<'h>>,
-    expression_type: Option<Text<'h>>,
-    max_msg_bytes: Option<Text<'h>>,
-    request_source: Option<Text<'h>>,
-    proxy_forward_client_id: Option<Text<'h>>,
-}
+/// Names on the wire, in the order of [`PullHeader`]'s fields. The misspelling is the protocol's.
+const NAMES: [&str; 14] = [
+    "consumerGroup",
+    "topic",
+    "queueId",
+    "queueOffset",
+    "maxMsgNums",
+    "sysFlag",
+    "commitOffset",
+    "suspendTimeoutMillis",
+    "subscription",
+    "subVersion",
+    "expressionType",
+    "maxMsgBytes",
+    "requestSource",
+    "proxyFrowardClientId",
+];
 
 impl<'h> PullHeader<'h> {
     /// Reads the fields of a 11 or 361.
     pub fn decode(header: &'h Header<'_>) -> Result<PullHeader<'h>, FieldError> {
-        let raw = Raw::of(header);
+        let mut spans = [None; NAMES.len()];
+        for (name, value) in header.spans() {
+            if let Some(at) = NAMES.iter().position(|known| known.as_bytes() == name) {
+                spans[at] = Some(value);
+            }
+        }
+        let at = |at: usize| spans[at].map(|span| header.text(span));
         Ok(PullHeader {
-            consumer_group: string(raw.consumer_group, "consumerGroup")?,
-            topic: string(raw.topic, "topic")?,
-            queue_id: number(raw.queue_id, "queueId")?,
-            queue_offset: number(raw.queue_offset, "queueOffset")?,
-            max_msg_nums: number(raw.max_msg_nums, "maxMsgNums")?,
-            sys_flag: number(raw.sys_flag, "sysFlag")?,
-            commit_offset: number(raw.commit_offset, "commitOffset")?,
-            suspend_timeout_millis: number(raw.suspend_timeout_millis, "suspendTimeoutMillis")?,
-            subscription: raw.subscription.map(|text| text.to_cow()),
-            sub_version: number(raw.sub_version, "subVersion")?,
-            expression_type: raw.expression_type.map(|text| text.to_cow()),
-            max_msg_bytes: optional_number(raw.max_msg_bytes, "maxMsgBytes")?,
-            request_source: optional_number(raw.request_source, "requestSource")?,
-            proxy_forward_client_id: raw.proxy_forward_client_id.map(|text| text.to_cow()),
+            consumer_group: string(at(0), NAMES[0])?,
+            topic: string(at(1), NAMES[1])?,
+            queue_id: number(at(2), NAMES[2])?,
+            queue_offset: number(at(3), NAMES[3])?,
+            max_msg_nums: number(at(4), NAMES[4])?,
+            sys_flag: number(at(5), NAMES[5])?,
+            commit_offset: number(at(6), NAMES[6])?,
+            suspend_timeout_millis: number(at(7), NAMES[7])?,
+            subscription: at(8).map(|text| text.to_cow()),
+            sub_version: number(at(9), NAMES[9])?,
+            expression_type: at(10).map(|text| text.to_cow()),
+            max_msg_bytes: optional_number(at(11), NAMES[11])?,
+            request_source: optional_number(at(12), NAMES[12])?,
+            proxy_forward_client_id: at(13).map(|text| text.to_cow()),
         })
     }
 
     /// The fields for a request of ours. Absent ones are left out.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
         let owned = |number: i64| Some(Cow::Owned(number.to_string()));
-        [
-            ("consumerGroup", Some(Cow::Borrowed(&*self.consumer_group))),
-            ("topic", Some(Cow::Borrowed(&*self.topic))),
-            ("queueId", owned(self.queue_id.into())),
-            ("queueOffset", owned(self.queue_offset)),
-            ("maxMsgNums", owned(self.max_msg_nums.into())),
-            ("sysFlag", owned(self.sys_flag.into())),
-            ("commitOffset", owned(self.commit_offset)),
-            ("suspendTimeoutMillis", owned(self.suspend_timeout_millis)),
-            ("subscription", self.subscription.as_deref().map(Cow::Borrowed)),
-            ("subVersion", owned(self.sub_version)),
-            ("expressionType", self.expression_type.as_deref().map(Cow::Borrowed)),
-            ("maxMsgBytes", self.max_msg_bytes.and_then(|number| owned(number.into()))),
-            ("requestSource", self.request_source.and_then(|number| owned(number.into()))),
-            // The misspelling is the protocol's.
-            ("proxyFrowardClientId", self.proxy_forward_client_id.as_deref().map(Cow::Borrowed)),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-    }
-}
-
-impl<'h> Raw<'h> {
-    fn of(header: &'h Header<'_>) -> Raw<'h> {
-        let mut raw = Raw::default();
-        for (key, value) in header.fields() {
-            let slot = match key.raw() {
-                "consumerGroup" => &mut raw.consumer_group,
-                "topic" => &mut raw.topic,
-                "queueId" => &mut raw.queue_id,
-                "queueOffset" => &mut raw.queue_offset,
-                "maxMsgNums" => &mut raw.max_msg_nums,
-                "sysFlag" => &mut raw.sys_flag,
-                "commitOffset" => &mut raw.commit_offset,
-                "suspendTimeoutMillis" => &mut raw.suspend_timeout_millis,
-                "subscription" => &mut raw.subscription,
-                "subVersion" => &mut raw.sub_version,
-                "expressionType" => &mut raw.expression_type,
-                "maxMsgBytes" => &mut raw.max_msg_bytes,
-                "requestSource" => &mut raw.request_source,
-                "proxyFrowardClientId" => &mut raw.proxy_forward_client_id,
-                _ => continue,
-            };
-            *slot = Some(value);
-        }
-        raw
+        let values = [
+            Some(Cow::Borrowed(&*self.consumer_group)),
+            Some(Cow::Borrowed(&*self.topic)),
+            owned(self.queue_id.into()),
+            owned(self.queue_offset),
+            owned(self.max_msg_nums.into()),
+            owned(self.sys_flag.into()),
+            owned(self.commit_offset),
+            owned(self.suspend_timeout_millis),
+            self.subscription.as_deref().map(Cow::Borrowed),
+            owned(self.sub_version),
+            self.expression_type.as_deref().map(Cow::Borrowed),
+            self.max_msg_bytes.and_then(|number| owned(number.into())),
+            self.request_source.and_then(|number| owned(number.into())),
+            self.proxy_forward_client_id.as_deref().map(Cow::Borrowed),
+        ];
+        NAMES.into_iter().zip(values).filter_map(|(name, value)| Some((name, value?)))
     }
 }
 

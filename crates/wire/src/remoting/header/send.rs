@@ -55,46 +55,34 @@ headers! {
     }
 }
 
-/// The fields before their kinds are checked. All absent at first.
-#[derive(Default)]
-struct Raw<'h> {
-    producer_group: Option<Text<'h>>,
-    topic: Option<Text<'h>>,
-    default_topic: Option<Text<'h>>,
-    default_topic_queue_nums: Option<Text<'h>>,
-    queue_id: Option<Text<'h>>,
-    sys_flag: Option<Text<'h>>,
-    born_timestamp: Option<Text<'h>>,
-    flag: Option<Text<'h>>,
-    properties: Option<Text<'h>>,
-    reconsume_times: Option<Text<'h>>,
-    unit_mode: Option<Text<'h>>,
-    max_reconsume_times: Option<Text<'h>>,
-    batch: Option<Text<'h>>,
-}
-
 impl<'h> SendHeader<'h> {
     /// Reads the fields in the spelling of the header's code; 320 implies a batch.
     pub fn decode(header: &'h Header<'_>) -> Result<SendHeader<'h>, FieldError> {
-        let raw = match header.request_code() {
-            RequestCode::SEND_MESSAGE | RequestCode::SEND_REPLY_MESSAGE => Raw::full(header),
-            _ => Raw::letters(header),
+        let letter_of = match header.request_code() {
+            RequestCode::SEND_MESSAGE | RequestCode::SEND_REPLY_MESSAGE => letter_of_name,
+            _ => letter_of_letter,
         };
-        let batch = raw.batch.is_some_and(boolean) || header.request_code() == RequestCode::SEND_BATCH_MESSAGE;
+        let mut spans = [None; LETTERS];
+        for (name, value) in header.spans() {
+            if let Some(slot) = letter_of(name).and_then(|letter| spans.get_mut(usize::from(letter - b'a'))) {
+                *slot = Some(value);
+            }
+        }
+        let at = |letter: u8| spans[usize::from(letter - b'a')].map(|span| header.text(span));
         Ok(SendHeader {
-            producer_group: string(raw.producer_group, "producerGroup")?,
-            topic: string(raw.topic, "topic")?,
-            default_topic: string(raw.default_topic, "defaultTopic")?,
-            default_topic_queue_nums: number(raw.default_topic_queue_nums, "defaultTopicQueueNums")?,
-            queue_id: number(raw.queue_id, "queueId")?,
-            sys_flag: number(raw.sys_flag, "sysFlag")?,
-            born_timestamp: number(raw.born_timestamp, "bornTimestamp")?,
-            flag: number(raw.flag, "flag")?,
-            properties: raw.properties,
-            reconsume_times: optional_number(raw.reconsume_times, "reconsumeTimes")?.unwrap_or(0),
-            unit_mode: raw.unit_mode.is_some_and(boolean),
-            max_reconsume_times: optional_number(raw.max_reconsume_times, "maxReconsumeTimes")?,
-            batch,
+            producer_group: string(at(b'a'), "producerGroup")?,
+            topic: string(at(b'b'), "topic")?,
+            default_topic: string(at(b'c'), "defaultTopic")?,
+            default_topic_queue_nums: number(at(b'd'), "defaultTopicQueueNums")?,
+            queue_id: number(at(b'e'), "queueId")?,
+            sys_flag: number(at(b'f'), "sysFlag")?,
+            born_timestamp: number(at(b'g'), "bornTimestamp")?,
+            flag: number(at(b'h'), "flag")?,
+            properties: at(b'i'),
+            reconsume_times: optional_number(at(b'j'), "reconsumeTimes")?.unwrap_or(0),
+            unit_mode: at(b'k').is_some_and(boolean),
+            max_reconsume_times: optional_number(at(b'l'), "maxReconsumeTimes")?,
+            batch: at(b'm').is_some_and(boolean) || header.request_code() == RequestCode::SEND_BATCH_MESSAGE,
         })
     }
 
@@ -120,68 +108,48 @@ impl<'h> SendHeader<'h> {
     }
 }
 
-impl<'h> Raw<'h> {
-    fn letters(header: &'h Header<'_>) -> Raw<'h> {
-        let mut raw = Raw::default();
-        for (key, value) in header.fields() {
-            let &[letter] = key.raw().as_bytes() else { continue };
-            let slot = match letter {
-                b'a' => &mut raw.producer_group,
-                b'b' => &mut raw.topic,
-                b'c' => &mut raw.default_topic,
-                b'd' => &mut raw.default_topic_queue_nums,
-                b'e' => &mut raw.queue_id,
-                b'f' => &mut raw.sys_flag,
-                b'g' => &mut raw.born_timestamp,
-                b'h' => &mut raw.flag,
-                b'i' => &mut raw.properties,
-                b'j' => &mut raw.reconsume_times,
-                b'k' => &mut raw.unit_mode,
-                b'l' => &mut raw.max_reconsume_times,
-                b'm' => &mut raw.batch,
-                _ => continue,
-            };
-            *slot = Some(value);
-        }
-        raw
-    }
+/// The fields are `a` to `m`; `n` is the broker's name, which the broker knows.
+const LETTERS: usize = 13;
 
-    fn full(header: &'h Header<'_>) -> Raw<'h> {
-        let mut raw = Raw::default();
-        for (key, value) in header.fields() {
-            let slot = match key.raw() {
-                "producerGroup" => &mut raw.producer_group,
-                "topic" => &mut raw.topic,
-                "defaultTopic" => &mut raw.default_topic,
-                "defaultTopicQueueNums" => &mut raw.default_topic_queue_nums,
-                "queueId" => &mut raw.queue_id,
-                "sysFlag" => &mut raw.sys_flag,
-                "bornTimestamp" => &mut raw.born_timestamp,
-                "flag" => &mut raw.flag,
-                "properties" => &mut raw.properties,
-                "reconsumeTimes" => &mut raw.reconsume_times,
-                "unitMode" => &mut raw.unit_mode,
-                "maxReconsumeTimes" => &mut raw.max_reconsume_times,
-                "batch" => &mut raw.batch,
-                _ => continue,
-            };
-            *slot = Some(value);
-        }
-        raw
+fn letter_of_letter(name: &[u8]) -> Option<u8> {
+    match name {
+        [letter @ b'a'..=b'm'] => Some(*letter),
+        _ => None,
     }
+}
+
+/// The letter of the field with this full name.
+fn letter_of_name(name: &[u8]) -> Option<u8> {
+    let letter = match name {
+        b"producerGroup" => b'a',
+        b"topic" => b'b',
+        b"defaultTopic" => b'c',
+        b"defaultTopicQueueNums" => b'd',
+        b"queueId" => b'e',
+        b"sysFlag" => b'f',
+        b"bornTimestamp" => b'g',
+        b"flag" => b'h',
+        b"properties" => b'i',
+        b"reconsumeTimes" => b'j',
+        b"unitMode" => b'k',
+        b"maxReconsumeTimes" => b'l',
+        b"batch" => b'm',
+        _ => return None,
+    };
+    Some(letter)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LETTERS: &str = r#"{"code":310,"extFields":{"a":"PG","b":"T","c":"TBW102","d":"4","e":"-1","f":"1","g":"17","h":"3","i":"K\u0001v\u0002","j":"2","k":"TRUE","l":"16","m":"false","n":"broker-a","Signature":"s"}}"#;
-    const FULL: &str = r#"{"code":10,"extFields":{"producerGroup":"PG","topic":"T","defaultTopic":"TBW102","defaultTopicQueueNums":4,"queueId":-1,"sysFlag":1,"bornTimestamp":17,"flag":3,"properties":"K\u0001v\u0002","reconsumeTimes":"2","unitMode":true,"maxReconsumeTimes":"16","batch":"0"}}"#;
+    const IN_LETTERS: &str = r#"{"code":310,"extFields":{"a":"PG","b":"T","c":"TBW102","d":"4","e":"-1","f":"1","g":"17","h":"3","i":"K\u0001v\u0002","j":"2","k":"TRUE","l":"16","m":"false","n":"broker-a","Signature":"s"}}"#;
+    const IN_FULL: &str = r#"{"code":10,"extFields":{"producerGroup":"PG","topic":"T","defaultTopic":"TBW102","defaultTopicQueueNums":4,"queueId":-1,"sysFlag":1,"bornTimestamp":17,"flag":3,"properties":"K\u0001v\u0002","reconsumeTimes":"2","unitMode":true,"maxReconsumeTimes":"16","batch":"0"}}"#;
 
     #[test]
     fn both_spellings_read_the_same() {
-        let letters = Header::parse_json(LETTERS.as_bytes()).unwrap();
-        let full = Header::parse_json(FULL.as_bytes()).unwrap();
+        let letters = Header::parse_json(IN_LETTERS.as_bytes()).unwrap();
+        let full = Header::parse_json(IN_FULL.as_bytes()).unwrap();
         let send = SendHeader::decode(&letters).unwrap();
 
         assert_eq!(send, SendHeader::decode(&full).unwrap());
@@ -208,17 +176,17 @@ mod tests {
 
     #[test]
     fn the_batch_code_implies_a_batch() {
-        let json = LETTERS.replace("310", "320");
+        let json = IN_LETTERS.replace("310", "320");
         assert!(SendHeader::decode(&Header::parse_json(json.as_bytes()).unwrap()).unwrap().batch);
     }
 
     #[test]
     fn an_error_names_the_field() {
-        let without = LETTERS.replace("\"b\":\"T\",", "");
+        let without = IN_LETTERS.replace("\"b\":\"T\",", "");
         let header = Header::parse_json(without.as_bytes()).unwrap();
         assert_eq!(SendHeader::decode(&header).unwrap_err(), FieldError::Missing("topic"));
 
-        let broken = LETTERS.replace("\"e\":\"-1\"", "\"e\":\"one\"");
+        let broken = IN_LETTERS.replace("\"e\":\"-1\"", "\"e\":\"one\"");
         let header = Header::parse_json(broken.as_bytes()).unwrap();
         let error = SendHeader::decode(&header).unwrap_err();
         assert_eq!(error.to_string(), "field queueId has the malformed value \"one\"");

@@ -7,9 +7,11 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::ser::{CharEscape, Formatter, Serializer};
+use serde::de::IgnoredAny;
+use serde_json::ser::{CharEscape, CompactFormatter, Formatter, Serializer};
 
-/// In front of a key whose text is written as it is. No name may contain a control character.
+/// In front of a key whose text is written as it is, provided that it is an object's. No name may
+/// contain a control character; one that does nevertheless cannot break the text around it.
 const OBJECT_KEY: char = '\u{1}';
 
 /// The string that stands for the object `key` when it is used as a key.
@@ -39,26 +41,17 @@ struct Dialect {
     key: Key,
 }
 
-#[derive(PartialEq)]
 enum Key {
     /// Not inside a key.
     None,
     /// Inside a key, nothing written.
     Begun,
-    /// Inside a number or object key: no quotes, no escapes.
-    Bare,
+    /// Inside a number key: no quotes.
+    Number,
+    /// Inside an object key: its text so far.
+    Object(Vec<u8>),
     /// Inside a string key, its quote is written.
     Quoted,
-}
-
-impl Dialect {
-    fn text_begins<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        if self.key == Key::Begun {
-            self.key = Key::Quoted;
-            writer.write_all(b"\"")?;
-        }
-        Ok(())
-    }
 }
 
 impl Formatter for Dialect {
@@ -73,35 +66,59 @@ impl Formatter for Dialect {
     }
 
     fn begin_string<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        if self.key == Key::None { writer.write_all(b"\"") } else { Ok(()) }
+        match self.key {
+            Key::None => writer.write_all(b"\""),
+            _ => Ok(()),
+        }
     }
 
     fn end_string<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        match self.key {
+        match &self.key {
             Key::None | Key::Quoted => writer.write_all(b"\""),
             Key::Begun => writer.write_all(b"\"\""),
-            Key::Bare => Ok(()),
+            Key::Number => Ok(()),
+            Key::Object(text) if is_object(text) => writer.write_all(text),
+            Key::Object(text) => serde_json::to_writer(writer, &String::from_utf8_lossy(text)).map_err(io::Error::from),
         }
     }
 
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        self.text_begins(writer)?;
+        match &mut self.key {
+            Key::Object(text) => {
+                text.extend_from_slice(fragment.as_bytes());
+                return Ok(());
+            }
+            Key::Begun => {
+                self.key = Key::Quoted;
+                writer.write_all(b"\"")?;
+            }
+            _ => {}
+        }
         writer.write_all(fragment.as_bytes())
     }
 
     fn write_char_escape<W: ?Sized + Write>(&mut self, writer: &mut W, escape: CharEscape) -> io::Result<()> {
-        match (&self.key, escape) {
-            (Key::Begun, CharEscape::AsciiControl(byte)) if char::from(byte) == OBJECT_KEY => {
-                self.key = Key::Bare;
-                Ok(())
+        match (&mut self.key, &escape) {
+            (Key::Begun, CharEscape::AsciiControl(byte)) if char::from(*byte) == OBJECT_KEY => {
+                self.key = Key::Object(Vec::new());
+                return Ok(());
             }
-            (Key::Bare, CharEscape::Quote) => writer.write_all(b"\""),
-            (Key::Bare, CharEscape::ReverseSolidus) => writer.write_all(b"\\"),
-            (_, escape) => {
-                self.text_begins(writer)?;
-                serde_json::ser::CompactFormatter.write_char_escape(writer, escape)
+            (Key::Object(text), CharEscape::Quote) => {
+                text.push(b'"');
+                return Ok(());
             }
+            (Key::Object(text), CharEscape::ReverseSolidus) => {
+                text.push(b'\\');
+                return Ok(());
+            }
+            (Key::Object(text), _) => return CompactFormatter.write_char_escape(text, escape),
+            (Key::Begun, _) => {
+                self.key = Key::Quoted;
+                writer.write_all(b"\"")?;
+            }
+            _ => {}
         }
+        CompactFormatter.write_char_escape(writer, escape)
     }
 
     fn write_i32<W: ?Sized + Write>(&mut self, writer: &mut W, value: i32) -> io::Result<()> {
@@ -109,11 +126,15 @@ impl Formatter for Dialect {
     }
 
     fn write_i64<W: ?Sized + Write>(&mut self, writer: &mut W, value: i64) -> io::Result<()> {
-        if self.key == Key::Begun {
-            self.key = Key::Bare;
+        if let Key::Begun = self.key {
+            self.key = Key::Number;
         }
         write!(writer, "{value}")
     }
+}
+
+fn is_object(text: &[u8]) -> bool {
+    text.starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
 
 #[cfg(test)]
@@ -144,5 +165,15 @@ mod tests {
         let key = object_key(&Queue { name: "say \"hi\"\\", id: 3 });
         let map = BTreeMap::from([(key, BTreeMap::from([("m", 1)]))]);
         assert_eq!(text(&map), r#"{{"name":"say \"hi\"\\","id":3}:{"m":1}}"#);
+    }
+
+    #[test]
+    fn a_name_that_looks_like_an_object_key_breaks_nothing() {
+        let names = ["\u{1}", "\u{1}x", "\u{1}{\"a\":1},\"b\":2", "\u{1}{", "x\u{1}{}", "\u{1}\n\u{1}"];
+        for name in names {
+            let json = to_dialect(&BTreeMap::from([(name, 1)]));
+            let read = crate::remoting::json::read::<BTreeMap<String, i32>>(&json).unwrap();
+            assert_eq!(read.into_values().collect::<Vec<_>>(), [1], "{}", String::from_utf8_lossy(&json));
+        }
     }
 }
