@@ -156,7 +156,7 @@ fn copy(queues: &Queues) -> Queues {
 }
 
 fn look_up(queues: &Queues, indexes: &Indexes) {
-    let lookups = 200_000;
+    let lookups: u32 = 200_000;
     // The directory of a million queues is three times the page cache; that of 40,000 fits.
     for among in [QUEUES, 40_000] {
         let (start, mut units) = (Cpu::now(), Vec::new());
