@@ -40,7 +40,7 @@ impl Walk<'_> {
     }
 
     fn member(&mut self, key: Span, header: &mut Header<'_>) -> Option<()> {
-        let name = &self.bytes[key.at as usize..(key.at + key.len) as usize];
+        let name = &self.bytes[key.range()];
         match name {
             b"code" => header.code = self.integer()?,
             b"flag" => header.flag = self.integer()?,
@@ -55,10 +55,10 @@ impl Walk<'_> {
             b"language" => {
                 let span = self.string()?;
                 // Escaped, or a number in quotes: rare enough for the general parser.
-                if span.len & super::ESCAPED != 0 || self.bytes[span.at as usize..].first()?.is_ascii_digit() {
+                if span.is_escaped() || self.bytes[span.range().start..].first()?.is_ascii_digit() {
                     return None;
                 }
-                header.language = Language::from_name(&self.text[span.at as usize..(span.at + span.len) as usize]);
+                header.language = Language::from_name(&self.text[span.range()]);
             }
             b"remark" => {
                 if !self.take_word(b"null") {
@@ -94,7 +94,7 @@ impl Walk<'_> {
         }
         let key = self.string()?;
         // Nobody escapes names; so that they can be compared as they stand, none is escaped.
-        if key.len & super::ESCAPED != 0 {
+        if key.is_escaped() {
             return None;
         }
         self.expect(b':')?;
@@ -137,7 +137,7 @@ impl Walk<'_> {
 
     fn integer(&mut self) -> Option<i32> {
         let span = self.digits()?;
-        let digits = &self.bytes[span.at as usize..(span.at + span.len) as usize];
+        let digits = &self.bytes[span.range()];
         let (negative, digits) = match digits {
             [b'-', digits @ ..] => (true, digits),
             digits => (false, digits),
