@@ -12,6 +12,7 @@ pub mod core;
 pub mod dispatch;
 pub mod handlers;
 pub mod held;
+mod late;
 pub mod mailbox;
 pub mod routes;
 pub mod status;

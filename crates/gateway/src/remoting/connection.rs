@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use broker::state::clients::ConnectionId;
-use model::Timestamp;
+use model::{Millis, Timestamp};
 use store::{Log, Read};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -25,11 +25,15 @@ use super::accept::Place;
 use super::core::{Core, CoreHandle, READ_BYTES};
 use super::dispatch::{self, Outcome};
 use super::held::HeldPull;
+use super::late;
 use super::mailbox::{ConnectionMailbox, Delivery};
 use super::turn::{Mark, Pass, Peer, Turn};
 
 /// Requests of one connection that wait for an answer; above it the connection is not read (long polls do not count).
 const IN_FLIGHT_MAX: usize = 1_024;
+
+/// An answer waits for the disk no longer than this: clients give up after 3 s.
+const DISK_WAIT_MAX: Millis = Millis(2_000);
 
 /// Bytes of answers a client has not read; above it the connection is closed.
 const UNSENT_MAX: usize = 8 * 1024 * 1024;
@@ -137,6 +141,25 @@ impl Connection {
         };
         self.flush();
         waits
+    }
+
+    /// Answers what has waited for the disk longer than a client waits: stored, but not known to be durable.
+    pub fn answer_late(&self, now: Timestamp) {
+        {
+            let mut out = self.out.borrow_mut();
+            let Outgoing { ready, held, free, marks, in_flight, .. } = &mut *out;
+            let late = |mark: &Mark| now.since(mark.since) > DISK_WAIT_MAX;
+            while let Some(mark) = marks.front().copied().filter(late) {
+                marks.pop_front();
+                *in_flight -= mark.requests;
+                // What may leave already stays in front of it.
+                ready.extend(held.drain(..std::mem::take(free)));
+                late::rewrite(&held[..mark.len], ready);
+                held.drain(..mark.len);
+                warn!(peer = %self.peer.address, answers = mark.requests, "answered before the disk has confirmed");
+            }
+        }
+        self.flush();
     }
 
     /// Takes what other threads have for this connection.

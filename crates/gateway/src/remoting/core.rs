@@ -208,6 +208,10 @@ impl Core {
     fn tick(self: &Rc<Self>) {
         let now = self.read_clock();
         self.release_answers();
+        let waiting: Vec<_> = self.waiting.borrow().clone();
+        for connection in waiting {
+            connection.answer_late(now);
+        }
         let expired = self.held.borrow_mut().take_expired(now);
         for (id, pull) in expired {
             self.gateway.broker.machines.arrivals.cancel(pull.queue, id);

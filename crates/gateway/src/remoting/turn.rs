@@ -64,6 +64,8 @@ impl Call {
 /// Bytes of answers that may leave once the log has come that far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
+    /// Since when they wait.
+    pub since: Timestamp,
     pub end: LogOffset,
     /// Wait for `committed`; else for `written`.
     pub durable: bool,
@@ -184,7 +186,7 @@ impl Turn<'_> {
                                 ticket.wait_durable
                             }
                         };
-                        marks.push(Mark { end: appended.end, durable, len: held.len() - before, requests: 1 });
+                        marks.push(Mark { since: self.now, end: appended.end, durable, len: held.len() - before, requests: 1 });
                     }
                 }
                 Err(error) => refuse_all(waiting, &error, answers, self.out),
