@@ -20,15 +20,18 @@ pub(super) const PAGE_LEN: usize = 4_096;
 /// What a page carries; after it segment start u64, page number u32, CRC32C u32 of everything before.
 pub(super) const PAYLOAD_LEN: usize = PAGE_LEN - 16;
 
-/// Page-aligned, so that a read lands congruent to its file offset (DATAPATH.md, "copy trap").
-#[repr(C, align(4096))]
-pub(super) struct Page([u8; PAGE_LEN]);
+/// What a checked page carries. With the counts of an `Arc` it is exactly a size class of the allocator.
+pub(super) struct Page([u8; PAYLOAD_LEN]);
 
 impl Page {
     pub(super) fn payload(&self) -> &[u8] {
-        &self.0[..PAYLOAD_LEN]
+        &self.0
     }
 }
+
+/// Page-aligned, so that a read lands congruent to its file offset (DATAPATH.md, "copy trap").
+#[repr(C, align(4096))]
+struct Raw([u8; PAGE_LEN]);
 
 /// Writes pages one after another.
 pub(super) struct PageWriter<'a> {
@@ -244,7 +247,7 @@ impl Pages<'_> {
 
     /// The page, checked, past the cache.
     pub(super) fn read(&self, number: u32) -> Result<Page, ReadError> {
-        let mut page = Page([0; PAGE_LEN]);
+        let mut page = Raw([0; PAGE_LEN]);
         let at = u64::from(number) * PAGE_LEN as u64;
         let read = match self.mode {
             Read::Wait => self.file.read_at(&mut page.0, at),
@@ -267,7 +270,7 @@ impl Pages<'_> {
         {
             return Err(self.damaged(at, "the page belongs elsewhere"));
         }
-        Ok(page)
+        Ok(Page(page.0[..PAYLOAD_LEN].try_into().expect("a page begins with its payload")))
     }
 
     pub(super) fn damaged(&self, offset: u64, reason: &str) -> ReadError {

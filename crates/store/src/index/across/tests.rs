@@ -1,5 +1,7 @@
 //! Lookups over growing, frozen and sealed segments answer as a plain search over all messages would.
 
+use std::sync::atomic::AtomicBool;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -86,6 +88,16 @@ fn assert_answers(indexes: &Indexes, queues: &Queues, kept: &[Message]) {
             let units = read_on(indexes, slot, first.offset.plus(from as u64));
             assert!(units.iter().eq(of_queue.iter().skip(from).map(|message| &message.unit)));
         }
+        // Single reads from everywhere to everywhere.
+        for step in 0..of_queue.len().min(40) {
+            let place = step * 7_919 % of_queue.len();
+            let mut units = Vec::new();
+            indexes.units(slot, first.offset.plus(place as u64), 1, Read::Wait, &mut units).unwrap();
+            assert_eq!(units, [of_queue[place].unit]);
+        }
+        let mut units = Vec::new();
+        indexes.units(slot, bounds.max, 1, Read::Wait, &mut units).unwrap();
+        assert_eq!(units, []);
         for moment in of_queue.iter().flat_map(|message| [-1, 0, 1].map(|step| message.unit.stored.0 + step)) {
             let moment = Timestamp(moment);
             let lower = of_queue.iter().find(|message| message.unit.stored >= moment);
@@ -238,4 +250,64 @@ fn a_damaged_file_is_named_and_its_segment_not_dropped() {
     assert_eq!(queues.bounds(slot).min, QueueOffset::ZERO);
     let read = indexes.units(slot, QueueOffset::ZERO, 1, Read::Wait, &mut Vec::new());
     assert!(matches!(read, Err(ReadError::Damaged { .. })));
+}
+
+struct SetWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+#[test]
+fn what_is_visible_is_found_while_segments_are_frozen_sealed_and_trimmed() {
+    let queues = Arc::new(Queues::default());
+    let growing = Growing::new(vec![OpenIndex::new(LogOffset(SEGMENT), None)]);
+    let indexes = Indexes::new(Arc::clone(&queues), Vec::new(), growing);
+    let slot = message(&queues, 0, 0).slot;
+    queues.applied(slot, QueueOffset::ZERO, LogOffset(0));
+    queues.trimmed(slot, QueueOffset(1));
+    let done = AtomicBool::new(false);
+
+    std::thread::scope(|scope| {
+        // The readers end when the writer does, also when it fails.
+        let _end = SetWhenDropped(&done);
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut place = 7;
+                while !done.load(Ordering::Acquire) {
+                    let bounds = queues.bounds(slot);
+                    if bounds.min == bounds.max {
+                        continue;
+                    }
+                    place = (place * 7_919 + 1) % (bounds.max.0 - bounds.min.0);
+                    let offset = bounds.min.plus(place);
+                    let mut units = Vec::new();
+                    indexes.units(slot, offset, 1, Read::Wait, &mut units).unwrap();
+                    let trimmed = queues.bounds(slot).min > offset;
+                    assert!(trimmed || units.len() == 1, "message {offset} of {bounds:?}");
+                    let moments: Vec<_> = units.iter().map(|unit| unit.stored.0).collect();
+                    assert!(moments.iter().all(|moment| *moment == offset.0.cast_signed()));
+                }
+            });
+        }
+        for segment in 1..=1_000 {
+            let start = segment * SEGMENT;
+            indexes.growing.write().enter(LogOffset(start));
+            for frozen in indexes.freeze(LogOffset(start)) {
+                let file = file_of(&frozen, start, &queues);
+                indexes.sealed(Arc::new(open_file(file, frozen.start().0).unwrap()));
+            }
+            for number in 0..10 {
+                let mut next = message(&queues, 0, start + 48 + number * 200);
+                next.unit.stored = Timestamp(next.offset.0.cast_signed());
+                apply(&indexes, &queues, &next);
+            }
+            if segment > 5 {
+                indexes.trim(LogOffset((segment - 5) * SEGMENT)).unwrap();
+            }
+        }
+    });
+    assert_eq!(queues.bounds(slot), crate::Bounds { min: QueueOffset(9_941), max: QueueOffset(10_001) });
 }
