@@ -52,6 +52,9 @@ final class Main {
         Server server = new Server(System.getenv("NAMESRV_ADDR"), System.getenv("BROKER_ADDR"));
 
         try (Population population = Population.of(server)) {
+            step("00-offsets-committed", population::awaitCommitted);
+            step("00-producer-known", population::awaitProducer);
+            step("00-messages-indexed", population::awaitIndexed);
             Set<String> ran = new TreeSet<>();
             for (Golden recording : Golden.all(golden)) {
                 if (COMPARED.contains(recording.number())) {

@@ -24,10 +24,11 @@ final class Population implements AutoCloseable {
     private static final String GROUP = "GoldenGroup";
     private static final int MESSAGES = 12;
     private static final int QUEUES = 4;
-    private static final int SOON_SECONDS = 45;
+    private static final int SOON_SECONDS = 30;
 
     private final DefaultMQProducer producer = new DefaultMQProducer("GoldenProducer");
     private final DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(GROUP);
+    private final DefaultMQAdminExt admin = new DefaultMQAdminExt();
     private final AtomicInteger consumed = new AtomicInteger();
     private final List<SendResult> sent = new ArrayList<>();
 
@@ -68,20 +69,25 @@ final class Population implements AutoCloseable {
         });
         consumer.start();
         await(MESSAGES + " messages consumed", () -> consumed.get() == MESSAGES);
-
-        // The commands read what these wait for: committed offsets, the retry topic, the key index.
-        DefaultMQAdminExt admin = new DefaultMQAdminExt();
         configure(admin, "GoldenAdmin", server);
         admin.start();
-        try {
-            await("offsets committed", () -> admin.examineConsumeStats(GROUP, TOPIC).getOffsetTable().values().stream()
-                .filter(offset -> offset.getConsumerOffset() == MESSAGES / QUEUES).count() == QUEUES);
-            await("producer known", () -> !admin.examineProducerConnectionInfo("GoldenProducer", TOPIC).getConnectionSet().isEmpty());
-            await("messages in the index", () ->
-                producer.queryMessage(TOPIC, "all", 32, 0, Long.MAX_VALUE).getMessageList().size() == MESSAGES);
-        } finally {
-            admin.shutdown();
-        }
+    }
+
+    /** The commands print committed offsets: waits until all are. */
+    void awaitCommitted() throws Exception {
+        await("offsets committed", () -> admin.examineConsumeStats(GROUP, TOPIC).getOffsetTable().values().stream()
+            .filter(offset -> offset.getConsumerOffset() == MESSAGES / QUEUES).count() == QUEUES);
+    }
+
+    /** A producer is known after its first heartbeat to the broker. */
+    void awaitProducer() throws Exception {
+        await("producer known", () -> !admin.examineProducerConnectionInfo("GoldenProducer", TOPIC).getConnectionSet().isEmpty());
+    }
+
+    /** The index of keys follows the log. */
+    void awaitIndexed() throws Exception {
+        await("messages in the index", () ->
+            producer.queryMessage(TOPIC, "all", 32, 0, Long.MAX_VALUE).getMessageList().size() == MESSAGES);
     }
 
     private static void configure(ClientConfig client, String instance, Server server) {
@@ -132,6 +138,7 @@ final class Population implements AutoCloseable {
 
     @Override
     public void close() {
+        admin.shutdown();
         consumer.shutdown();
         producer.shutdown();
     }

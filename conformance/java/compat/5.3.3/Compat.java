@@ -1,9 +1,11 @@
 package conformance;
 
 import org.apache.rocketmq.client.ClientConfig;
+import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.common.message.MessageQueue;
 import org.apache.rocketmq.remoting.protocol.heartbeat.MessageModel;
 
 /** Where this client's names differ from the other versions'. */
@@ -29,5 +31,11 @@ final class Compat {
 
     static void createTopic(DefaultMQProducer producer, String topic, int queues) throws MQClientException {
         producer.createTopic("TBW102", topic, queues, java.util.Map.of());
+    }
+
+    /** Commits an offset and waits for the answer; false when this client cannot. */
+    static boolean commitAnswered(DefaultMQPullConsumer consumer, MessageQueue queue, long offset) throws Exception {
+        consumer.getDefaultMQPullConsumerImpl().getOffsetStore().updateConsumeOffsetToBroker(queue, offset, false);
+        return true;
     }
 }
