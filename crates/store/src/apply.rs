@@ -12,6 +12,7 @@ use crate::api::{Fact, QueueSlot, SyncRule};
 use crate::catalog::Moment;
 use crate::core::Core;
 use crate::index::BatchSpan;
+use crate::layout::segment_of;
 use crate::writer::{Group, SystemAt};
 
 /// Cleared groups kept for their vectors.
@@ -23,6 +24,8 @@ pub struct Apply {
     waiting: VecDeque<Group>,
     /// Everything below is applied.
     pub applied: LogOffset,
+    /// The last batch whose segment the catalog has begun.
+    entered: LogOffset,
     /// Which units of the group at hand were taken by the index.
     taken: Vec<bool>,
     /// Bytes of the system records at hand.
@@ -32,7 +35,7 @@ pub struct Apply {
 impl Apply {
     #[must_use]
     pub fn new(applied: LogOffset) -> Apply {
-        Apply { applied, ..Apply::default() }
+        Apply { applied, entered: applied, ..Apply::default() }
     }
 }
 
@@ -66,6 +69,11 @@ impl Core {
     /// Applies what is visible when written, and keeps the group until a sync covers it. The caller holds the turn.
     pub fn apply_written(&self, group: Group) {
         let mut apply = self.apply.lock();
+        let last = group.batches.last().map_or(apply.entered, |batch| batch.first);
+        if segment_of(last, self.options.segment_bytes) != segment_of(apply.entered, self.options.segment_bytes) {
+            self.catalog.enter(group.batches.iter().map(|batch| batch.first));
+        }
+        apply.entered = last;
         if group.has_async {
             let system = self.options.sync == SyncRule::Async;
             self.apply_group(&mut apply, &group, Moment::Written, system);
@@ -78,8 +86,8 @@ impl Core {
         let mut apply = self.apply.lock();
         while let Some(end) = apply.waiting.front().and_then(Group::end).filter(|end| *end <= durable) {
             let mut group = apply.waiting.pop_front().expect("looked at above");
-            let batches = group.batches.iter().map(|batch| BatchSpan { at: batch.first, len: batch.len });
-            if self.catalog.batches(batches) {
+            self.catalog.batches(group.batches.iter().map(|batch| BatchSpan { at: batch.first, len: batch.len }));
+            if segment_of(end, self.options.segment_bytes) != segment_of(apply.applied, self.options.segment_bytes) {
                 self.errands.call();
             }
             let system = self.options.sync == SyncRule::Group;

@@ -36,6 +36,15 @@ impl Catalog {
         Catalog { indexes: Indexes::new(queues.clone(), older, growing), queues, cache, segment_bytes: bytes }
     }
 
+    /// Begins the segments in which batches were written, in log order: before anything of them is applied, and none left
+    /// out, or the units of one would go to its neighbour.
+    pub fn enter(&self, batches: impl Iterator<Item = LogOffset>) {
+        let mut growing = self.indexes.growing.write();
+        for at in batches {
+            growing.enter(segment_of(at, self.segment_bytes));
+        }
+    }
+
     /// Notes durable batches, and begins the segments they open. True: a segment has become complete.
     pub fn batches(&self, batches: impl Iterator<Item = BatchSpan>) -> bool {
         let mut growing = self.indexes.growing.write();
@@ -64,7 +73,6 @@ impl Catalog {
                 continue;
             }
             let NewUnit { at, len, tag_hash, stored, slot, queue_offset, .. } = *unit;
-            growing.enter(segment_of(at, self.segment_bytes));
             match growing.push(slot, queue_offset, &Unit { at, len, tag_hash, stored }) {
                 Ok(_) => {}
                 Err(gap) => {

@@ -17,6 +17,11 @@ use crate::segment::Segments;
 use crate::tail::Tail;
 use crate::writer::{Group, Stage, Turn};
 
+/// Called when `committed` or `written` has moved.
+pub type Wake = Box<dyn Fn() + Send + Sync>;
+/// Called with the reason when the log has failed.
+pub type Tell = Box<dyn Fn(&str) + Send + Sync>;
+
 /// The shared parts. Locks are taken one at a time, or in the order of the fields: `checkpoints`, `sync`,
 /// `turn`, `apply`, `stage`.
 pub struct Core {
@@ -51,8 +56,8 @@ pub struct Core {
     pub end: AtomicU64,
     pub failed: AtomicBool,
     pub disk_full: AtomicBool,
-    pub on_progress: RwLock<Vec<Box<dyn Fn() + Send + Sync>>>,
-    pub on_failure: RwLock<Vec<Box<dyn Fn(&str) + Send + Sync>>>,
+    pub on_progress: RwLock<Vec<Wake>>,
+    pub on_failure: RwLock<Vec<Tell>>,
 }
 
 impl Core {

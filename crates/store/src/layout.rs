@@ -64,7 +64,7 @@ impl Header {
     pub fn seal<'a>(mut self, records: impl Iterator<Item = &'a [u8]>) -> [u8; HEADER_LEN] {
         self.crc = 0;
         let mut out = self.encode();
-        let crc = records.fold(crc32c::crc32c(&out), |crc, piece| crc32c::crc32c_append(crc, piece));
+        let crc = records.fold(crc32c::crc32c(&out), crc32c::crc32c_append);
         out[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_be_bytes());
         out
     }

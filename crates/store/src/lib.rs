@@ -4,6 +4,9 @@
 //! The store knows records and queues, not what they mean: topics, groups and consumer offsets are projections of its
 //! owner, fed through [`Observer`]. Only this crate opens files, and only it holds `unsafe`.
 
+#![allow(clippy::disallowed_methods, reason = "this is the crate that opens files")]
+#![allow(clippy::disallowed_methods, reason = "this is the crate that opens files and owns threads for them")]
+
 mod api;
 mod apply;
 mod catalog;

@@ -14,7 +14,7 @@ use crate::api::{
 };
 use crate::apply::Apply;
 use crate::cold::Readers;
-use crate::core::Core;
+use crate::core::{Core, Tell, Wake};
 use crate::disk::{Disk, RealDisk};
 use crate::index::queues::TooManyQueues;
 use crate::keeper::Errands;
@@ -160,12 +160,12 @@ impl Log {
     }
 
     /// `wake` is called whenever `committed` or `written` has moved, and when the log has failed. It must be short.
-    pub fn on_progress(&self, wake: Box<dyn Fn() + Send + Sync>) {
+    pub fn on_progress(&self, wake: Wake) {
         self.core.on_progress.write().push(wake);
     }
 
     /// `tell` is called once with the reason if the log fails.
-    pub fn on_failure(&self, tell: Box<dyn Fn(&str) + Send + Sync>) {
+    pub fn on_failure(&self, tell: Tell) {
         self.core.on_failure.write().push(tell);
     }
 

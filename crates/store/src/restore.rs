@@ -206,6 +206,7 @@ fn settle(
     end: LogOffset,
 ) -> Result<(), OpenError> {
     let first = segment_of(from, options.segment_bytes);
+    segments.get_or_make(segment_of(end, options.segment_bytes)).map_err(io_error("making a segment"))?;
     for base in segments.bases().into_iter().filter(|base| *base >= first && *base <= end) {
         let segment = segments.holding(base).expect("listed above");
         if options.fault != Some(Fault::NoSync) {

@@ -115,4 +115,14 @@ impl Staged {
     pub fn entry(&self, index: usize) -> Entry {
         self.entries[index].became
     }
+
+    /// The bytes of entry `index`: after a successful append, as they stand in the log.
+    ///
+    /// # Panics
+    /// If there is no such entry.
+    #[must_use]
+    pub fn record(&self, index: usize) -> &[u8] {
+        let entry = &self.entries[index];
+        &self.bytes[entry.start..entry.start + entry.len as usize]
+    }
 }
