@@ -5,7 +5,6 @@
 //! owner, fed through [`Observer`]. Only this crate opens files, and only it holds `unsafe`.
 
 #![allow(clippy::disallowed_methods, reason = "this is the crate that opens files")]
-#![allow(clippy::disallowed_methods, reason = "this is the crate that opens files and owns threads for them")]
 
 mod api;
 mod apply;
