@@ -13,7 +13,7 @@ use crate::catalog::Moment;
 use crate::core::Core;
 use crate::index::BatchSpan;
 use crate::layout::segment_of;
-use crate::writer::{Group, SystemAt};
+use crate::writer::{Batch, Group, SystemAt};
 
 /// Cleared groups kept for their vectors.
 const SPARE_GROUPS_MAX: usize = 4;
@@ -99,6 +99,14 @@ impl Core {
                 spares.push(group);
             }
         }
+    }
+
+    /// The batch that holds `at` among those that are written and wait for a sync.
+    pub fn waiting_batch(&self, at: LogOffset) -> Option<BatchSpan> {
+        let apply = self.apply.lock();
+        let batches = apply.waiting.iter().flat_map(|group| &group.batches);
+        let holds = |batch: &&Batch| batch.first <= at && at < batch.end();
+        batches.into_iter().find(holds).map(|batch| BatchSpan { at: batch.first, len: batch.len })
     }
 
     fn apply_group(&self, apply: &mut Apply, group: &Group, moment: Moment, with_systems: bool) {

@@ -208,7 +208,8 @@ impl Log {
         self.core.read_units(units, mode, out)
     }
 
-    /// Appends the record at an offset from the wire to `out`: only if a visible record starts there.
+    /// Appends the record at an offset from the wire to `out`: only if a record starts there that is written. Whether its
+    /// topic's rule makes it visible is for the caller to see, from the bounds of its queue.
     pub fn read_at(&self, at: LogOffset, mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {
         self.core.read_at(at, mode, out)
     }

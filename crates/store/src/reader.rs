@@ -82,7 +82,7 @@ impl Core {
     }
 
     pub fn read_at(&self, at: LogOffset, mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {
-        if at >= self.committed() || at < self.start() {
+        if at >= self.readable_end() || at < self.start() {
             return Err(ReadError::NotFound { at });
         }
         let (_, batch) = self.load_batch(at, mode)?;
@@ -104,12 +104,15 @@ impl Core {
     /// The whole batch that holds `at`, proven by its CRC.
     fn load_batch(&self, at: LogOffset, mode: Read) -> Result<(Arc<Segment>, LoadedBatch), ReadError> {
         let not_found = ReadError::NotFound { at };
-        let Some(BatchSpan { at: first, len }) = self.catalog.indexes.batch_of(at, mode)? else {
-            return Err(not_found);
+        // The catalog learns of a batch with the sync that covers it; async records are read before that.
+        let known = match self.catalog.indexes.batch_of(at, mode)? {
+            Some(known) => Some(known),
+            None => self.waiting_batch(at),
         };
+        let Some(BatchSpan { at: first, len }) = known else { return Err(not_found) };
         let Some(segment) = self.segments.holding(at) else { return Err(not_found) };
         let mut bytes = Vec::with_capacity(len as usize);
-        // SAFETY: The catalog knows a batch once it is durable.
+        // SAFETY: The catalog and the waiting groups know a batch once it is written.
         if unsafe { self.tail.read(first, len as usize, &mut bytes) } {
             return Ok((segment, LoadedBatch { first, bytes }));
         }

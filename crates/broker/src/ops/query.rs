@@ -25,15 +25,25 @@ const FOUND_MAX: usize = 64;
 const CANDIDATES_MAX: usize = 256;
 
 impl Broker {
-    /// Appends the message record at `at`, an offset a client sent: it counts only if a record starts there.
+    /// Appends the message record at `at`, an offset a client sent: it counts only if a record starts there that consumers
+    /// can see.
     pub fn view_message(&self, at: LogOffset, mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {
         let before = out.len();
         self.log.read_at(at, mode, out)?;
-        if Message::parse(&out[before..]).is_none() {
+        if !Message::parse(&out[before..]).is_some_and(|message| self.is_visible(&message)) {
             out.truncate(before);
             return Err(ReadError::NotFound { at });
         }
         Ok(())
+    }
+
+    /// Whether the message is as durable as its topic wants. A message of a topic that is gone is durable: it is old.
+    fn is_visible(&self, message: &Message<'_>) -> bool {
+        if message.log_offset() < self.log.committed() {
+            return true;
+        }
+        let slot = self.slot_of(message.topic(), message.queue_id().0.cast_signed());
+        slot.is_some_and(|slot| message.queue_offset() < self.log.bounds(slot).max)
     }
 
     /// Appends the records that carry the key, newest first. Answers how many.

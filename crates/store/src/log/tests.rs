@@ -218,3 +218,22 @@ fn a_system_record_follows_the_brokers_rule() {
     assert!(!log.append(&mut staged).expect("appended").durable);
     assert_eq!(told.systems.lock().len(), 1);
 }
+
+#[test]
+fn an_async_record_is_found_by_its_offset_before_any_sync() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let clock: Clock = Arc::new(|| Timestamp(1_000));
+    let disk = Arc::new(RealDisk::new(dir.path()));
+    // Without threads nothing is synced.
+    let log = Log::open_on(disk, options(dir.path()), Arc::new(Told::default()), clock).expect("opens");
+    let mut staged = Staged::new();
+    stage(&mut staged, slot_of(&log), false, b"hello");
+    log.append(&mut staged).expect("appended");
+    let at = staged.entry(0).at;
+    assert!(log.committed() <= at && at < log.written());
+
+    let mut record = Vec::new();
+    log.read_at(at, Read::Nowait, &mut record).expect("visible");
+    assert_eq!(Message::parse(&record).expect("a message").body(), b"hello");
+    assert!(matches!(log.read_at(at.plus(1), Read::Nowait, &mut record), Err(ReadError::NotFound { .. })));
+}
