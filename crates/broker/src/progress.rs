@@ -22,7 +22,7 @@ impl Progress {
     pub fn of(log: &Log) -> Arc<Progress> {
         let progress = Arc::new(Progress::default());
         let listener = Arc::clone(&progress);
-        log.on_progress(Box::new(move || {
+        log.on_progress(Box::new(move |_| {
             listener.moved.notify_all();
         }));
         progress

@@ -171,7 +171,7 @@ fn start_cores(gateway: &Arc<Gateway>) -> Result<Vec<(Arc<CoreHandle>, JoinHandl
         .map(|index| {
             let handle = Arc::new(CoreHandle::default());
             let listener = Arc::clone(&handle);
-            gateway.broker.log().on_progress(Box::new(move || listener.log_moved()));
+            gateway.broker.log().on_progress(Box::new(move |progress| listener.log_moved(progress)));
             let (gateway, own) = (Arc::clone(gateway), Arc::clone(&handle));
             let life = move || {
                 if let Err(error) = core::run(gateway, own) {

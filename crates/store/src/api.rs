@@ -165,6 +165,13 @@ pub enum Boundary {
     Upper,
 }
 
+/// How far the log has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    pub committed: LogOffset,
+    pub written: LogOffset,
+}
+
 /// What an append became.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use model::LogOffset;
 use parking_lot::{Condvar, Mutex, RwLock};
 
-use crate::api::{Clock, Observer, Options};
+use crate::api::{Clock, Observer, Options, Progress};
 use crate::apply::Apply;
 use crate::catalog::Catalog;
 use crate::checkpoint::Checkpoints;
@@ -18,7 +18,7 @@ use crate::tail::Tail;
 use crate::writer::{Group, Stage, Turn};
 
 /// Called when `committed` or `written` has moved.
-pub type Wake = Box<dyn Fn() + Send + Sync>;
+pub type Wake = Box<dyn Fn(Progress) + Send + Sync>;
 /// Called with the reason when the log has failed.
 pub type Tell = Box<dyn Fn(&str) + Send + Sync>;
 
@@ -79,8 +79,9 @@ impl Core {
 
     /// Tells everybody that `committed` or `written` has moved.
     pub fn progressed(&self) {
+        let progress = Progress { committed: self.committed(), written: self.written() };
         for wake in self.on_progress.read().iter() {
-            wake();
+            wake(progress);
         }
     }
 

@@ -33,7 +33,7 @@ mod writer;
 
 pub use api::{
     AppendError, Appended, Boundary, Bounds, Busy, Clock, Entry, Fact, Fault, LoadError, Observer, OpenError, Options,
-    QueueSlot, Read, ReadError, SyncRule, Unit, key_hash,
+    Progress, QueueSlot, Read, ReadError, SyncRule, Unit, key_hash,
 };
 pub use index::queues::TooManyQueues;
 pub use log::Log;

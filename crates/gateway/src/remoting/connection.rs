@@ -143,6 +143,11 @@ impl Connection {
         waits
     }
 
+    /// What the next waiting answer waits for.
+    pub fn first_mark(&self) -> Option<Mark> {
+        self.out.borrow().marks.front().copied()
+    }
+
     /// Answers what has waited for the disk longer than a client waits: stored, but not known to be durable.
     pub fn answer_late(&self, now: Timestamp) {
         {

@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use broker::state::arrivals::{WaitId, Wake};
@@ -17,6 +17,7 @@ use broker::state::clients::ConnectionId;
 use model::{Millis, Timestamp};
 use namesrv::Link;
 use parking_lot::Mutex;
+use store::Progress;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
@@ -50,14 +51,43 @@ struct Inbox {
     woken: Vec<WaitId>,
 }
 
+/// The nearest positions that answers wait for; `u64::MAX`: none does.
+struct Next {
+    committed: AtomicU64,
+    written: AtomicU64,
+}
+
+impl Default for Next {
+    fn default() -> Next {
+        Next { committed: AtomicU64::new(u64::MAX), written: AtomicU64::new(u64::MAX) }
+    }
+}
+
+impl Next {
+    fn clear(&self) {
+        self.committed.store(u64::MAX, Ordering::SeqCst);
+        self.written.store(u64::MAX, Ordering::SeqCst);
+    }
+
+    fn wait_for(&self, mark: Mark) {
+        let position = if mark.durable { &self.committed } else { &self.written };
+        position.fetch_min(mark.end.0, Ordering::SeqCst);
+    }
+
+    fn reached(&self, progress: Progress) -> bool {
+        progress.committed.0 >= self.committed.load(Ordering::SeqCst)
+            || progress.written.0 >= self.written.load(Ordering::SeqCst)
+    }
+}
+
 /// The thread-safe side of an I/O thread.
 #[derive(Default)]
 pub struct CoreHandle {
     inbox: Mutex<Inbox>,
     /// Connections it owns, for the acceptor's choice.
     pub connections: AtomicUsize,
-    /// Answers wait for the log: tell me when it moves.
-    waits_for_log: AtomicBool,
+    /// Where the log must come for the next answer to leave, by what it waits for.
+    next: Next,
     stopping: AtomicBool,
     wake: Notify,
 }
@@ -82,9 +112,9 @@ impl CoreHandle {
         self.wake.notify_one();
     }
 
-    /// `committed` or `written` has moved.
-    pub fn log_moved(&self) {
-        if self.waits_for_log.load(Ordering::SeqCst) {
+    /// `committed` or `written` has moved. Wakes the thread only if an answer may leave.
+    pub fn log_moved(&self, progress: Progress) {
+        if self.next.reached(progress) {
             self.wake.notify_one();
         }
     }
@@ -157,7 +187,9 @@ impl Core {
         if !connection.listed.replace(true) {
             self.waiting.borrow_mut().push(Rc::clone(connection));
         }
-        self.handle.waits_for_log.store(true, Ordering::SeqCst);
+        if let Some(mark) = connection.first_mark() {
+            self.handle.next.wait_for(mark);
+        }
         // The log may have moved before it was told to tell us.
         connection.release(self.gateway.broker.log());
     }
@@ -186,23 +218,19 @@ impl Core {
     /// Sends the answers the log has come past.
     fn release_answers(&self) {
         let log = self.gateway.broker.log();
-        let mut waiting = std::mem::take(&mut *self.waiting.borrow_mut());
-        waiting.retain(|connection| {
+        let still_waits = |connection: &Rc<Connection>| {
             let waits = connection.release(log);
             connection.listed.set(waits);
             waits
-        });
-        let mut now_waiting = self.waiting.borrow_mut();
-        waiting.append(&mut now_waiting);
-        *now_waiting = waiting;
-        self.handle.waits_for_log.store(!now_waiting.is_empty(), Ordering::SeqCst);
-        if !now_waiting.is_empty() {
-            now_waiting.retain(|connection| {
-                let waits = connection.release(log);
-                connection.listed.set(waits);
-                waits
-            });
+        };
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.retain(still_waits);
+        self.handle.next.clear();
+        for mark in waiting.iter().filter_map(|connection| connection.first_mark()) {
+            self.handle.next.wait_for(mark);
         }
+        // The log may have moved while it was not told to tell us.
+        waiting.retain(still_waits);
     }
 
     fn tick(self: &Rc<Self>) {

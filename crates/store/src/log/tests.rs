@@ -77,7 +77,7 @@ fn stage(staged: &mut Staged, slot: QueueSlot, durable: bool, body: &[u8]) {
 fn wait_until(log: &Log, reached: impl Fn(&Log) -> bool) {
     let (send, moved) = std::sync::mpsc::channel();
     let send = Mutex::new(send);
-    log.on_progress(Box::new(move || send.lock().send(()).unwrap_or(())));
+    log.on_progress(Box::new(move |_| send.lock().send(()).unwrap_or(())));
     while !reached(log) {
         moved.recv_timeout(std::time::Duration::from_secs(20)).expect("progress");
     }
