@@ -12,6 +12,9 @@ from .servers import Server
 
 QUEUES = 8
 
+# No run takes as long: the longest warm-up and the drain at its end.
+RUN_MAX_S = 300
+
 
 @dataclass
 class Bench:
@@ -24,6 +27,8 @@ class Bench:
     # (server, measurement) -> reports of all rounds
     reports: dict = field(default_factory=lambda: defaultdict(list))
     servers: list = field(default_factory=list)
+    # (server, measurement, reason) of runs without a single success; they have no report
+    failures: list = field(default_factory=list)
 
     def add(self, server: Server) -> Server:
         """Takes over a started server, paused until it is measured."""
@@ -55,14 +60,20 @@ class Bench:
         try:
             # A run with refused requests ends with an error but has its report; the table shows the refusals.
             done = subprocess.run(
-                ["taskset", "-c", str(self.load_cpu), *command, *arguments], capture_output=True, text=True
+                ["taskset", "-c", str(self.load_cpu), *command, *arguments],
+                capture_output=True,
+                text=True,
+                timeout=RUN_MAX_S,
             )
         finally:
             server.pause()
         if not path.exists():
             raise SystemExit(f"{server.name} {name} failed: {done.stderr[-2000:]}")
         report = json.loads(path.read_text())
-        if keep:
+        if report["messages"] == 0:
+            self.failures.append((server.name, name, ", ".join(report["errors"]) or "nothing was answered"))
+            print(f"{server.name:14} {name:16} failed: {self.failures[-1][2]}", flush=True)
+        elif keep:
             self.reports[server.name, name].append(report)
             latency = report["latency"] or {}
             cpu = (report["server"] or {}).get("cpu_us_per_message")

@@ -48,6 +48,7 @@ def measure(bench: Bench, table: Table, only: str | None) -> None:
                 for server in (net, undurable):
                     bench.send(server, "half-load", "--topic", "Load", *UNBATCHED, "--rate", f"{half:.0f}")
         rows(bench, table, syncs)
+        table.add_failures(bench.failures)
     finally:
         bench.stop_all()
 

@@ -30,6 +30,7 @@ def measure(bench: Bench, table: Table, only: str | None, warmup_s: int) -> None
                 if wanted("open-loop", only):
                     bench.send(server, "open-loop", "--topic", "Load", *UNBATCHED, "--rate", OPEN_LOOP_RATE)
         rows(bench, table, syncs)
+        table.add_failures(bench.failures)
     finally:
         bench.stop_all()
 

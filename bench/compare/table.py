@@ -41,6 +41,10 @@ class Table:
     def add(self, name, what, value, relation="", must=None, moonshot=None, unit="x", basis=""):
         self.rows.append(Row(name, what, value, unit, relation, must, moonshot, basis))
 
+    def add_failures(self, failures) -> None:
+        for server, measurement, reason in failures:
+            self.add(f"{server} {measurement}", f"failed: {reason}", 0, ">=", 1, unit="messages")
+
     def passed(self) -> bool:
         return all(row.holds() for row in self.rows)
 

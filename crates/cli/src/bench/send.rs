@@ -36,8 +36,11 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// Runs are comparable when the arrivals are the same.
 const PACE_SEED: u64 = 0x4B65_726F_6C6F_7821;
 
-/// An open loop looks this often whether the run is over.
-const LOOK_EVERY_NS: u64 = 50_000_000;
+/// A connection without an answer looks this often whether the run is over.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Later than any run ends, early enough for every clock.
+const LAST_MOMENT_NS: u64 = 1 << 60;
 
 /// Requests in flight per connection unless said: one in a closed loop, what a stall of a second needs in an open one.
 const IN_FLIGHT_CLOSED: u32 = 1;
@@ -197,16 +200,20 @@ struct Sender {
 impl Sender {
     async fn run(mut self) -> Result<()> {
         let mut timer = Timer::new()?;
+        let mut look = tokio::time::interval(LOOK_EVERY);
         self.control.ready().await;
         let start_ns = self.control.now_ns();
         while !self.control.stopped() && (self.budget > 0 || self.slots.busy() > 0) {
             let next_due_ns = self.stage(start_ns);
-            let wake = self.control.moment(next_due_ns.min(self.control.now_ns() + LOOK_EVERY_NS));
-            let open_loop = self.pace.is_some();
+            let next_due = self.control.moment(next_due_ns.min(LAST_MOMENT_NS));
             let turn = tokio::select! {
                 biased;
                 turn = self.turn() => turn,
-                result = timer.until(wake), if open_loop => { result?; Ok(()) }
+                result = timer.until(next_due), if next_due_ns < u64::MAX => {
+                    result?;
+                    Ok(())
+                }
+                _ = look.tick() => Ok(()),
             };
             if let Err(error) = turn {
                 self.lose_unanswered(&error);
