@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::core::Core;
 use crate::layout::segment_of;
 use crate::retention::{self, Level};
+use crate::segment::ZERO_SLICE;
 
 /// Segments kept ready after the current one. One is enough for the writer; the second is the reserve for system records
 /// when the disk is full.
@@ -79,7 +80,14 @@ impl Core {
             // Tried again next round. The log itself is not in danger: a restart has more to replay.
             tracing::warn!(%error, "an index or a checkpoint could not be written");
         }
+        self.zero_ahead();
+    }
+
+    /// Writes zeros into prepared segments, slice by slice, as long as nothing else is to be done and the log does not grow
+    /// faster than the zeros: then they would only take the disk from it.
+    fn zero_ahead(&self) {
         while !self.errands.called() {
+            let before = self.end.load(Ordering::Acquire);
             match self.zero_next() {
                 Ok(true) => {}
                 Ok(false) => return,
@@ -87,6 +95,9 @@ impl Core {
                     tracing::warn!(%error, "a prepared segment could not be zeroed");
                     return;
                 }
+            }
+            if self.end.load(Ordering::Acquire) - before > ZERO_SLICE / 2 {
+                return;
             }
         }
     }

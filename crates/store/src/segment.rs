@@ -16,7 +16,7 @@ use crate::disk::{Disk, File};
 use crate::layout::{self, LOG_DIR};
 
 /// Bytes zeroed at a time. The writer waits for at most one slice when it enters a segment.
-const ZERO_SLICE: u64 = 4 * 1024 * 1024;
+pub const ZERO_SLICE: u64 = 4 * 1024 * 1024;
 
 /// Trimmed segment files kept to become new ones: their blocks are written, so syncs on them are fast.
 const SPARE_MAX: usize = 2;

@@ -10,6 +10,7 @@ mod history;
 mod image;
 mod load;
 mod rng;
+mod rot;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
