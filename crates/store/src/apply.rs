@@ -13,7 +13,7 @@ use crate::catalog::Moment;
 use crate::core::Core;
 use crate::index::BatchSpan;
 use crate::layout::segment_of;
-use crate::writer::{Batch, Group, SystemAt};
+use crate::writer::{Group, SystemAt};
 
 /// Cleared groups kept for their vectors.
 const SPARE_GROUPS_MAX: usize = 4;
@@ -101,12 +101,17 @@ impl Core {
         }
     }
 
-    /// The batch that holds `at` among those that are written and wait for a sync.
+    /// The batch of an async message at `at` that is visible and not yet covered by a sync. A durable record in such a batch
+    /// is not for anybody's eyes.
     pub fn waiting_batch(&self, at: LogOffset) -> Option<BatchSpan> {
         let apply = self.apply.lock();
-        let batches = apply.waiting.iter().flat_map(|group| &group.batches);
-        let holds = |batch: &&Batch| batch.first <= at && at < batch.end();
-        batches.into_iter().find(holds).map(|batch| BatchSpan { at: batch.first, len: batch.len })
+        let group = apply.waiting.iter().find(|group| group.end().is_some_and(|end| at < end))?;
+        let unit = &group.units[group.units.binary_search_by_key(&at, |unit| unit.at).ok()?];
+        if unit.durable || self.catalog.queues.bounds(unit.slot).max <= unit.queue_offset {
+            return None;
+        }
+        let batch = group.batches.iter().find(|batch| batch.first <= at && at < batch.end())?;
+        Some(BatchSpan { at: batch.first, len: batch.len })
     }
 
     fn apply_group(&self, apply: &mut Apply, group: &Group, moment: Moment, with_systems: bool) {

@@ -121,16 +121,31 @@ pub struct CongruentBuffer {
 }
 
 impl CongruentBuffer {
+    pub const EMPTY: CongruentBuffer = CongruentBuffer { bytes: Vec::new() };
+
+    /// What [`CongruentBuffer::at`], asked the same, was filled with.
+    ///
+    /// # Panics
+    /// If it was not asked before.
+    #[must_use]
+    pub fn held(&self, file_offset: u64, len: usize) -> &[u8] {
+        let skip = self.skip(file_offset);
+        &self.bytes[skip..skip + len]
+    }
+
+    fn skip(&self, file_offset: u64) -> usize {
+        let want = usize::try_from(file_offset % CONGRUENCE as u64).expect("less than a page");
+        let have = self.bytes.as_ptr().addr() % CONGRUENCE;
+        (want + CONGRUENCE - have) % CONGRUENCE
+    }
+
     /// Room for `len` bytes that lie at `file_offset`. The content is whatever an earlier read left.
     pub fn at(&mut self, file_offset: u64, len: usize) -> &mut [u8] {
         if self.bytes.len() < len + CONGRUENCE {
             // Not `resize`: it would copy old bytes nobody wants.
             self.bytes = vec![0; (len + CONGRUENCE).next_power_of_two()];
         }
-        let page = CONGRUENCE as u64;
-        let want = usize::try_from(file_offset % page).expect("less than a page");
-        let have = self.bytes.as_ptr().addr() % CONGRUENCE;
-        let skip = (want + CONGRUENCE - have) % CONGRUENCE;
+        let skip = self.skip(file_offset);
         &mut self.bytes[skip..skip + len]
     }
 }

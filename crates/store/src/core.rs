@@ -25,6 +25,8 @@ pub type Tell = Box<dyn Fn(&str) + Send + Sync>;
 /// The shared parts. Locks are taken one at a time, or in the order of the fields: `checkpoints`, `sync`,
 /// `turn`, `apply`, `stage`.
 pub struct Core {
+    /// Another one for each log this process opens; never zero.
+    pub id: u64,
     pub options: Options,
     pub disk: Arc<dyn Disk>,
     pub observer: Arc<dyn Observer>,

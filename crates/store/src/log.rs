@@ -15,7 +15,7 @@ use crate::api::{
 use crate::apply::Apply;
 use crate::cold::Readers;
 use crate::core::{Core, Tell, Wake};
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Disk, RealDisk, Space};
 use crate::index::queues::TooManyQueues;
 use crate::keeper::Errands;
 use crate::lock::{Lock, Node};
@@ -69,7 +69,9 @@ impl Log {
             restore(&disk, &options, &*observer)?;
         let end = reached.end;
         let raise = options.fault != Some(Fault::StaleTail);
+        static OPENED: AtomicU64 = AtomicU64::new(0);
         let core = Core {
+            id: OPENED.fetch_add(1, Ordering::Relaxed) + 1,
             epoch: if raise { reached.epoch + 1 } else { reached.epoch },
             tail: Tail::new(options.segment_bytes, options.tail_cache_bytes, end),
             checkpoints: Mutex::new(checkpoints),
@@ -257,6 +259,17 @@ impl Log {
     /// Saves what is applied, so that a restart has little to replay. Also done every `checkpoint_bytes`, and at close.
     pub fn checkpoint(&self) -> io::Result<()> {
         self.core.checkpoint()
+    }
+
+    /// No message kept was stored before this. `None`: there is none.
+    #[must_use]
+    pub fn oldest_message(&self) -> Option<Timestamp> {
+        self.core.oldest_message()
+    }
+
+    /// What the file system of the data directory has.
+    pub fn space(&self) -> io::Result<Space> {
+        self.core.disk.space()
     }
 
     /// Up to where `policy` would trim the log now.

@@ -1,16 +1,16 @@
 //! Reading records: from the tail's memory, else from the segment file, where a batch proves itself before the first of its
 //! bytes is served.
 
-use std::sync::Arc;
+use std::cell::Cell;
 
 use model::record;
 use model::{LogOffset, QueueOffset, Timestamp};
 
 use crate::api::{Boundary, QueueSlot, Read, ReadError, Unit};
+use crate::cold::CongruentBuffer;
 use crate::core::Core;
 use crate::index::BatchSpan;
 use crate::layout::{self, HEADER_LEN, Header};
-use crate::segment::Segment;
 
 impl Core {
     pub fn units(
@@ -66,61 +66,68 @@ impl Core {
             // SAFETY: Below a published end, checked above.
             units.iter().take_while(|unit| unsafe { view.read(unit.at, unit.len as usize, out) }).count()
         };
-        let mut loaded: Option<(Arc<Segment>, LoadedBatch)> = None;
-        for unit in &units[in_tail..] {
-            if loaded.as_ref().is_none_or(|(_, batch)| !batch.holds(unit.at)) {
-                loaded = Some(self.load_batch(unit.at, mode)?);
-            }
-            let (segment, batch) = loaded.as_ref().expect("loaded above");
-            let from = usize::try_from(unit.at.since(batch.first)).expect("inside the batch");
-            match batch.bytes.get(from..from + unit.len as usize) {
-                Some(bytes) => out.extend_from_slice(bytes),
-                None => return Err(damaged(segment, unit.at, "the record leads outside its batch")),
-            }
+        let rest = &units[in_tail..];
+        if rest.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let mut loaded = LAST.take();
+        let outcome = rest.iter().try_for_each(|unit| {
+            if !loaded.holds(self.id, unit.at) {
+                self.load_batch(unit.at, mode, &mut loaded)?;
+            }
+            match loaded.record(unit.at, unit.len) {
+                Some(bytes) => {
+                    out.extend_from_slice(bytes);
+                    Ok(())
+                }
+                None => Err(self.damaged(unit.at, "the record leads outside its batch")),
+            }
+        });
+        loaded.give_back();
+        outcome
     }
 
     pub fn read_at(&self, at: LogOffset, mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {
-        if at >= self.readable_end() || at < self.start() {
+        // A sync may pass between the two questions, so the first is asked again.
+        let visible = at < self.committed() || self.waiting_batch(at).is_some() || at < self.committed();
+        if !visible || at < self.start() {
             return Err(ReadError::NotFound { at });
         }
-        let (_, batch) = self.load_batch(at, mode)?;
-        let wanted = usize::try_from(at.since(batch.first)).expect("inside the batch");
-        let mut position = HEADER_LEN;
-        while let Some((_, len)) = record::peek(&batch.bytes[position..]) {
-            if position == wanted {
-                out.extend_from_slice(&batch.bytes[position..position + len]);
-                return Ok(());
-            }
-            position += len;
-            if position > wanted || position >= batch.bytes.len() {
-                break;
-            }
-        }
-        Err(ReadError::NotFound { at })
+        let mut loaded = LAST.take();
+        let there = if loaded.holds(self.id, at) { Ok(()) } else { self.load_batch(at, mode, &mut loaded) };
+        let found = there.map(|()| {
+            let len = loaded.starts_record(at)?;
+            loaded.record(at, len).map(|bytes| out.extend_from_slice(bytes))
+        });
+        loaded.give_back();
+        found?.ok_or(ReadError::NotFound { at })
     }
 
-    /// The whole batch that holds `at`, proven by its CRC.
-    fn load_batch(&self, at: LogOffset, mode: Read) -> Result<(Arc<Segment>, LoadedBatch), ReadError> {
+    /// Loads the whole batch that holds `at`, proven by its CRC, into `loaded`. On an error that holds nothing.
+    fn load_batch(&self, at: LogOffset, mode: Read, loaded: &mut LoadedBatch) -> Result<(), ReadError> {
+        loaded.forget();
         let not_found = ReadError::NotFound { at };
-        // The catalog learns of a batch with the sync that covers it; async records are read before that.
-        let known = match self.catalog.indexes.batch_of(at, mode)? {
-            Some(known) => Some(known),
-            None => self.waiting_batch(at),
-        };
+        // The catalog learns of a batch with the sync that covers it; async records are read before that. A sync may pass
+        // between the questions.
+        let mut known = self.catalog.indexes.batch_of(at, mode)?;
+        if known.is_none() {
+            known = match self.waiting_batch(at) {
+                None => self.catalog.indexes.batch_of(at, mode)?,
+                waiting => waiting,
+            };
+        }
         let Some(BatchSpan { at: first, len }) = known else { return Err(not_found) };
         let Some(segment) = self.segments.holding(at) else { return Err(not_found) };
-        let mut bytes = Vec::with_capacity(len as usize);
-        // SAFETY: The catalog and the waiting groups know a batch once it is written.
-        if unsafe { self.tail.read(first, len as usize, &mut bytes) } {
-            return Ok((segment, LoadedBatch { first, bytes }));
-        }
-        bytes.resize(len as usize, 0);
         let inside = first.since(segment.base);
+        let bytes = loaded.buffer.at(inside, len as usize);
+        // SAFETY: The catalog and the waiting groups know a batch once it is written.
+        if unsafe { self.tail.copy(first, bytes) } {
+            loaded.became(self.id, first, inside, len);
+            return Ok(());
+        }
         let read = match mode {
-            Read::Nowait => segment.file.read_at_nowait(&mut bytes, inside),
-            Read::Wait => segment.file.read_at(&mut bytes, inside),
+            Read::Nowait => segment.file.read_at_nowait(bytes, inside),
+            Read::Wait => segment.file.read_at(bytes, inside),
         };
         let read = read.map_err(|source| match source.kind() {
             std::io::ErrorKind::WouldBlock => ReadError::WouldBlock,
@@ -129,29 +136,87 @@ impl Core {
         if read < bytes.len() && mode == Read::Nowait {
             return Err(ReadError::WouldBlock);
         }
-        let whole = Header::decode(&bytes, first).is_some_and(|header| header.len == len);
-        if !whole || !layout::crc_matches(&bytes) {
-            return Err(damaged(&segment, first, "the checksum of the batch does not match"));
+        let whole = Header::decode(bytes, first).is_some_and(|header| header.len == len);
+        if !whole || !layout::crc_matches(bytes) {
+            return Err(self.damaged(first, "the checksum of the batch does not match"));
         }
-        Ok((segment, LoadedBatch { first, bytes }))
+        loaded.became(self.id, first, inside, len);
+        Ok(())
+    }
+
+    fn damaged(&self, at: LogOffset, reason: &str) -> ReadError {
+        let base = layout::segment_of(at, self.options.segment_bytes);
+        ReadError::Damaged { file: layout::segment_name(base), offset: at.since(base), reason: reason.to_owned() }
     }
 }
 
+/// A kept batch is at most this long: a thread must not hold on to megabytes.
+const KEPT_LEN_MAX: u32 = 1024 * 1024;
+
+thread_local! {
+    /// The batch this thread has read last. Whoever reads old messages reads their neighbours next, in this pull or the
+    /// following: a batch is loaded and proven once, not once a message.
+    static LAST: Cell<LoadedBatch> = const { Cell::new(LoadedBatch::EMPTY) };
+}
+
+/// A batch in memory.
 struct LoadedBatch {
+    /// Of which log; zero is none.
+    log: u64,
     first: LogOffset,
-    bytes: Vec<u8>,
+    len: u32,
+    /// Where it lies in its file.
+    inside: u64,
+    buffer: CongruentBuffer,
+}
+
+impl Default for LoadedBatch {
+    fn default() -> LoadedBatch {
+        LoadedBatch::EMPTY
+    }
 }
 
 impl LoadedBatch {
-    fn holds(&self, at: LogOffset) -> bool {
-        at >= self.first && at.since(self.first) < self.bytes.len() as u64
-    }
-}
+    const EMPTY: LoadedBatch =
+        LoadedBatch { log: 0, first: LogOffset::ZERO, len: 0, inside: 0, buffer: CongruentBuffer::EMPTY };
 
-fn damaged(segment: &Segment, at: LogOffset, reason: &str) -> ReadError {
-    ReadError::Damaged {
-        file: layout::segment_name(segment.base),
-        offset: at.since(segment.base),
-        reason: reason.to_owned(),
+    fn became(&mut self, log: u64, first: LogOffset, inside: u64, len: u32) {
+        (self.log, self.first, self.inside, self.len) = (log, first, inside, len);
+    }
+
+    fn forget(&mut self) {
+        self.log = 0;
+    }
+
+    fn give_back(self) {
+        LAST.set(if self.len <= KEPT_LEN_MAX { self } else { LoadedBatch::EMPTY });
+    }
+
+    fn holds(&self, log: u64, at: LogOffset) -> bool {
+        self.log == log && at >= self.first && at.since(self.first) < u64::from(self.len)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.buffer.held(self.inside, self.len as usize)
+    }
+
+    fn record(&self, at: LogOffset, len: u32) -> Option<&[u8]> {
+        let from = usize::try_from(at.since(self.first)).expect("inside the batch");
+        self.bytes().get(from..from + len as usize)
+    }
+
+    /// The length of the record that starts at `at`, if walking the batch finds one there.
+    fn starts_record(&self, at: LogOffset) -> Option<u32> {
+        let wanted = usize::try_from(at.since(self.first)).expect("inside the batch");
+        let bytes = self.bytes();
+        let mut position = HEADER_LEN;
+        while position <= wanted {
+            let (_, len) = record::peek(bytes.get(position..)?).filter(|(_, len)| *len <= bytes.len() - position)?;
+            if position == wanted {
+                return u32::try_from(len).ok();
+            }
+            position += len;
+        }
+        None
     }
 }

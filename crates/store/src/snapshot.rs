@@ -77,6 +77,16 @@ impl Core {
         Ok(retention::expired(&sealed, policy, self.disk.space()?, now))
     }
 
+    /// No message kept was stored before this. `None`: there is none.
+    pub fn oldest_message(&self) -> Option<Timestamp> {
+        let older = self.catalog.indexes.older();
+        let of_older = older.iter().find(|index| index.messages() > 0).map(|index| index.base_time());
+        of_older.or_else(|| {
+            let growing = self.catalog.indexes.growing.read();
+            growing.iter().rev().find(|index| index.messages() > 0).map(|index| index.base_time())
+        })
+    }
+
     /// Deletes whole segments below `to`. First says in the log where the numbering of queues goes on that have all their
     /// messages there, then takes a checkpoint with the new start: a crash leaves the segments or a checkpoint that does
     /// not want them.

@@ -118,6 +118,20 @@ impl Tail {
         unsafe { self.view().read(at, len, out) }
     }
 
+    /// Fills `out` with the bytes from `at` on. False: they are not all in memory, and `out` is as before.
+    ///
+    /// # Safety
+    /// As for [`Tail::read`].
+    pub unsafe fn copy(&self, at: LogOffset, out: &mut [u8]) -> bool {
+        let (len, mut done) = (out.len(), 0);
+        let copy = |piece: &[u8]| {
+            out[done..done + piece.len()].copy_from_slice(piece);
+            done += piece.len();
+        };
+        // SAFETY: Passed on.
+        unsafe { self.view().each_piece(at, len, copy) }
+    }
+
     /// The tail as it is now, for several reads under one lock. Hold it for copies only: the writer waits at each chunk.
     #[must_use]
     pub fn view(&self) -> View<'_> {

@@ -66,7 +66,7 @@ impl Growing {
     }
 
     /// Newest first.
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &OpenIndex> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &OpenIndex> {
         self.indexes.iter().rev()
     }
 

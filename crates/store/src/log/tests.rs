@@ -237,3 +237,25 @@ fn an_async_record_is_found_by_its_offset_before_any_sync() {
     assert_eq!(Message::parse(&record).expect("a message").body(), b"hello");
     assert!(matches!(log.read_at(at.plus(1), Read::Nowait, &mut record), Err(ReadError::NotFound { .. })));
 }
+
+#[test]
+fn a_durable_record_is_not_found_by_its_offset_before_its_sync() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let disk = Arc::new(RealDisk::new(dir.path()));
+    let clock: Clock = Arc::new(|| Timestamp(1));
+    let log = Log::open_on(disk, options(dir.path()), Arc::<Told>::default(), clock).expect("opens");
+    let mut staged = Staged::new();
+    // One batch, both rules.
+    stage(&mut staged, slot_of(&log), false, b"async");
+    stage(&mut staged, log.slot(TOPIC, QueueId(1)).expect("a queue"), true, b"durable");
+    log.append(&mut staged).expect("appended");
+    let (seen, unseen) = (staged.entry(0).at, staged.entry(1).at);
+    let mut record = Vec::new();
+    log.read_at(seen, Read::Nowait, &mut record).expect("visible when written");
+    assert_eq!(Message::parse(&record).expect("a message").body(), b"async");
+    assert!(matches!(log.read_at(unseen, Read::Nowait, &mut record), Err(ReadError::NotFound { .. })));
+    log.flush();
+    record.clear();
+    log.read_at(unseen, Read::Nowait, &mut record).expect("visible when synced");
+    assert_eq!(Message::parse(&record).expect("a message").body(), b"durable");
+}

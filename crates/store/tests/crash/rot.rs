@@ -112,7 +112,7 @@ fn read_all(image: &Image, history: &History, rotten: &str) -> Result<bool, Stri
         }
         error => Err(format!("is not read for another reason: {error}")),
     };
-    for topic in 0..TOPICS.len() {
+    for (topic, name) in TOPICS.iter().enumerate() {
         for queue in 0..QUEUES {
             let slot = log.slot(topic_id(topic), QueueId(queue)).expect("few queues");
             let of_queue = |offset| Some((topic, queue, offset));
@@ -121,7 +121,7 @@ fn read_all(image: &Image, history: &History, rotten: &str) -> Result<bool, Stri
                 history.entries.iter().filter(|entry| entry.queue.is_some_and(|of| (of.0, of.1) == (topic, queue)));
             let sent: Vec<_> = sent.collect();
             if sent.last().is_some_and(|last| last.queue != of_queue(max.0.wrapping_sub(1))) {
-                return Err(format!("{}/{queue} ends at {max}", TOPICS[topic]));
+                return Err(format!("{name}/{queue} ends at {max}"));
             }
             for entry in sent {
                 let offset = model::QueueOffset(entry.queue.expect("a message").2);
