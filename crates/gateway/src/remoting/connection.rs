@@ -5,17 +5,20 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 
 use broker::state::clients::ConnectionId;
 use model::{Millis, Timestamp};
 use store::{Log, Read};
-use tokio::io::Interest;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 use tracing::{debug, warn};
 use wire::remoting::command::Header;
@@ -35,16 +38,17 @@ const IN_FLIGHT_MAX: usize = 1_024;
 /// An answer waits for the disk no longer than this: clients give up after 3 s.
 const DISK_WAIT_MAX: Millis = Millis(2_000);
 
+/// A connection must have sent its first whole frame within this.
+const FIRST_FRAME_MAX: Millis = Millis(10_000);
+
+/// A frame once begun must be whole within this, however its bytes trickle in.
+const WHOLE_FRAME_MAX: Millis = Millis(30_000);
+
+/// A connection without a word for this long is closed; clients send a heartbeat every 30 s.
+const IDLE_MAX: Millis = Millis(120_000);
+
 /// Bytes of answers a client has not read; above it the connection is closed.
 const UNSENT_MAX: usize = 8 * 1024 * 1024;
-
-/// Where a connection stands in the stream of frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    NoFrameYet,
-    BetweenFrames,
-    InFrame,
-}
 
 #[derive(Default)]
 struct Outgoing {
@@ -74,7 +78,7 @@ impl Outgoing {
 
 /// See the module.
 pub struct Connection {
-    stream: TcpStream,
+    writer: OwnedWriteHalf,
     pub peer: Peer,
     partial: RefCell<Vec<u8>>,
     out: RefCell<Outgoing>,
@@ -82,8 +86,9 @@ pub struct Connection {
     closing: Cell<bool>,
     /// In the core's list of connections that wait for the log.
     pub listed: Cell<bool>,
-    pub last_read: Cell<Timestamp>,
-    pub progress: Cell<Progress>,
+    /// When the next frame must be whole; else the connection is closed.
+    pub frame_due: Cell<Timestamp>,
+    whole_frame_seen: Cell<bool>,
     /// Counts against its address while the connection lives.
     _place: Place,
 }
@@ -97,7 +102,7 @@ enum End {
 
 impl Connection {
     pub fn new(
-        stream: TcpStream,
+        writer: OwnedWriteHalf,
         address: SocketAddr,
         place: Place,
         core: Arc<CoreHandle>,
@@ -106,15 +111,15 @@ impl Connection {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed));
         Connection {
-            stream,
+            writer,
             peer: Peer { address, mailbox: Arc::new(ConnectionMailbox::new(id, core)) },
             partial: RefCell::default(),
             out: RefCell::default(),
             changed: Notify::new(),
             closing: Cell::new(false),
             listed: Cell::new(false),
-            last_read: Cell::new(now),
-            progress: Cell::new(Progress::NoFrameYet),
+            frame_due: Cell::new(now.after(FIRST_FRAME_MAX)),
+            whole_frame_seen: Cell::new(false),
             _place: place,
         }
     }
@@ -188,7 +193,7 @@ impl Connection {
         let out = &mut *out;
         while out.sent < out.ready.len() || out.free > 0 {
             let (first, second) = (&out.ready[out.sent..], &out.held[..out.free]);
-            match self.stream.try_write_vectored(&[IoSlice::new(first), IoSlice::new(second)]) {
+            match self.writer.try_write_vectored(&[IoSlice::new(first), IoSlice::new(second)]) {
                 Ok(written) if written < first.len() => out.sent += written,
                 Ok(written) => {
                     let of_second = written - first.len();
@@ -218,89 +223,85 @@ impl Connection {
         }
     }
 
-    fn interest(&self) -> Option<Interest> {
+    /// Whether more may be read: not while as many requests wait as one client may have in flight.
+    fn may_read(&self) -> bool {
+        self.out.borrow().in_flight < IN_FLIGHT_MAX
+    }
+
+    fn has_unsent(&self) -> bool {
         let out = self.out.borrow();
-        let read = (out.in_flight < IN_FLIGHT_MAX).then_some(Interest::READABLE);
-        let write = (out.sent < out.ready.len()).then_some(Interest::WRITABLE);
-        match (read, write) {
-            (Some(read), Some(write)) => Some(read | write),
-            (read, write) => read.or(write),
-        }
+        out.sent < out.ready.len()
     }
 
-    /// One read and everything in it.
-    fn read(self: &Rc<Self>, core: &Rc<Core>) -> Result<(), End> {
-        let mut partial = self.partial.take();
-        let announced = frame::announced_len(&partial).unwrap_or(0);
-        let result = if announced > READ_BYTES as u64 {
-            self.read_long_frame(core, &mut partial, announced)
-        } else {
-            core.with_read_buffer(|buffer| self.read_into(core, &mut partial, buffer))
-        };
-        let between = if partial.is_empty() { Progress::BetweenFrames } else { Progress::InFrame };
-        self.partial.replace(partial);
-        match result {
-            Ok(0) => {}
-            Ok(_) => self.progress.set(between),
-            Err(Some(end)) => return Err(end),
-            Err(None) => return Ok(()),
-        }
-        Ok(())
-    }
-
-    /// Reads behind the rest of the last read. Answers the number of whole frames; `Err(None)`: nothing is there.
-    fn read_into(
+    /// One read and everything in it. Pending: nothing is there.
+    fn poll_read(
         self: &Rc<Self>,
+        context: &mut Context<'_>,
         core: &Rc<Core>,
+        reader: &mut OwnedReadHalf,
+    ) -> Poll<Result<(), End>> {
+        let mut partial = self.partial.take();
+        let began_before = !partial.is_empty();
+        let announced = frame::announced_len(&partial).unwrap_or(0);
+        let result = core.with_read_buffer(|buffer| {
+            if announced > READ_BYTES as u64 {
+                self.read_long_frame(context, core, reader, &mut partial, announced, buffer)
+            } else {
+                self.read_frames(context, core, reader, &mut partial, buffer)
+            }
+        });
+        let begun = !partial.is_empty();
+        self.partial.replace(partial);
+        result.map_ok(|frames| {
+            self.whole_frame_seen.set(self.whole_frame_seen.get() || frames > 0);
+            if frames > 0 || !began_before && self.whole_frame_seen.get() {
+                let limit = if begun { WHOLE_FRAME_MAX } else { IDLE_MAX };
+                self.frame_due.set(core.read_clock().after(limit));
+            }
+        })
+    }
+
+    /// Reads behind the rest of the last read. Answers the number of whole frames.
+    fn read_frames(
+        self: &Rc<Self>,
+        context: &mut Context<'_>,
+        core: &Rc<Core>,
+        reader: &mut OwnedReadHalf,
         partial: &mut Vec<u8>,
         buffer: &mut [u8],
-    ) -> Result<usize, Option<End>> {
+    ) -> Poll<Result<usize, End>> {
         let before = partial.len();
         buffer[..before].copy_from_slice(partial);
-        let count = self.try_read(core, &mut buffer[before..])?;
+        let count = ready!(poll_fill(context, reader, &mut buffer[before..]))?;
         let bytes = &buffer[..before + count];
-        let (frames, consumed) = self.handle(core, bytes).map_err(Some)?;
+        let (frames, consumed) = self.handle(core, bytes)?;
         partial.clear();
         partial.extend_from_slice(&bytes[consumed..]);
         shrink(partial);
-        Ok(frames)
+        Poll::Ready(Ok(frames))
     }
 
     /// A frame larger than the shared buffer is collected in the connection's own.
     fn read_long_frame(
         self: &Rc<Self>,
+        context: &mut Context<'_>,
         core: &Rc<Core>,
+        reader: &mut OwnedReadHalf,
         partial: &mut Vec<u8>,
         announced: u64,
-    ) -> Result<usize, Option<End>> {
+        buffer: &mut [u8],
+    ) -> Poll<Result<usize, End>> {
         let announced = usize::try_from(announced).expect("checked against the limit when it was announced");
-        let count = core.with_read_buffer(|buffer| {
-            let missing = announced - partial.len();
-            let room = missing.min(buffer.len());
-            let count = self.try_read(core, &mut buffer[..room])?;
-            partial.extend_from_slice(&buffer[..count]);
-            Ok::<_, Option<End>>(count)
-        })?;
-        debug_assert!(count > 0);
+        let room = (announced - partial.len()).min(buffer.len());
+        let count = ready!(poll_fill(context, reader, &mut buffer[..room]))?;
+        partial.extend_from_slice(&buffer[..count]);
         if partial.len() < announced {
-            return Ok(0);
+            return Poll::Ready(Ok(0));
         }
         let whole = std::mem::take(partial);
-        let (frames, consumed) = self.handle(core, &whole).map_err(Some)?;
+        let (frames, consumed) = self.handle(core, &whole)?;
         debug_assert_eq!(consumed, whole.len());
-        Ok(frames)
-    }
-
-    fn try_read(&self, core: &Core, buffer: &mut [u8]) -> Result<usize, Option<End>> {
-        match self.stream.try_read(buffer) {
-            Ok(0) => Err(Some(End::Closed)),
-            Ok(count) => {
-                self.last_read.set(core.read_clock());
-                Ok(count)
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(None),
-            Err(_) => Err(Some(End::Closed)),
-        }
+        Poll::Ready(Ok(frames))
     }
 
     /// Handles every whole frame in `bytes`. Answers how many there were and how many bytes they took.
@@ -412,40 +413,51 @@ pub fn look_again(core: &Rc<Core>, pull: HeldPull, last: bool) {
     });
 }
 
+/// Reads what is there. A read that leaves room in the buffer has emptied the socket, and tokio asks the kernel no second
+/// time: half of the reads of a client that sends one message at a time.
+fn poll_fill(context: &mut Context<'_>, reader: &mut OwnedReadHalf, buffer: &mut [u8]) -> Poll<Result<usize, End>> {
+    let mut buffer = ReadBuf::new(buffer);
+    match ready!(Pin::new(reader).poll_read(context, &mut buffer)) {
+        Ok(()) if buffer.filled().is_empty() => Poll::Ready(Err(End::Closed)),
+        Ok(()) => Poll::Ready(Ok(buffer.filled().len())),
+        Err(_) => Poll::Ready(Err(End::Closed)),
+    }
+}
+
 /// The task of a connection.
-pub async fn run(core: Rc<Core>, connection: Rc<Connection>) {
+pub async fn run(core: Rc<Core>, connection: Rc<Connection>, mut reader: OwnedReadHalf) {
     while !connection.closing.get() {
-        let Some(interest) = connection.interest() else {
-            connection.changed.notified().await;
-            continue;
-        };
-        let ready = tokio::select! {
-            ready = connection.stream.ready(interest) => ready,
-            () = connection.changed.notified() => continue,
-        };
-        let Ok(ready) = ready else { break };
-        if ready.is_writable() {
-            connection.flush();
-        }
-        if ready.is_readable() || ready.is_read_closed() {
-            match connection.read(&core) {
-                Ok(()) => {}
-                Err(End::Closed) => break,
-                Err(End::Protocol(error)) => {
-                    warn!(peer = %connection.peer.address, %error, "connection closed: not a frame of the protocol");
+        let may_read = connection.may_read();
+        let read = poll_fn(|context| {
+            if may_read { connection.poll_read(context, &core, &mut reader) } else { Poll::Pending }
+        });
+        tokio::select! {
+            result = read => {
+                if let Err(end) = result {
+                    end.log(&connection.peer);
                     break;
                 }
-                Err(End::Header(error)) => {
-                    warn!(peer = %connection.peer.address, %error, "connection closed: unreadable header");
-                    break;
-                }
+                // Without this a busy connection keeps its turn, and the others' tails grow threefold (DATAPATH.md).
+                tokio::task::yield_now().await;
             }
-            // Without this a busy connection keeps its turn, and the others' tails grow threefold (DATAPATH.md).
-            tokio::task::yield_now().await;
+            _ = connection.writer.writable(), if connection.has_unsent() => connection.flush(),
+            () = connection.changed.notified() => {}
         }
     }
     debug!(peer = %connection.peer.address, "connection closed");
     core.forget(&connection);
+}
+
+impl End {
+    fn log(&self, peer: &Peer) {
+        match self {
+            End::Closed => {}
+            End::Protocol(error) => {
+                warn!(peer = %peer.address, %error, "connection closed: not a frame of the protocol");
+            }
+            End::Header(error) => warn!(peer = %peer.address, %error, "connection closed: unreadable header"),
+        }
+    }
 }
 
 /// Gives back the memory of a burst.

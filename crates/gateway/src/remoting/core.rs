@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use broker::state::arrivals::{WaitId, Wake};
 use broker::state::clients::ConnectionId;
-use model::{Millis, Timestamp};
+use model::Timestamp;
 use namesrv::Link;
 use parking_lot::Mutex;
 use store::Progress;
@@ -34,15 +34,6 @@ pub const READ_BYTES: usize = 256 * 1024;
 
 /// Held pulls, idle connections and late calls are looked at this often.
 const TICK: Duration = Duration::from_millis(50);
-
-/// A connection without a word for this long is closed; clients send a heartbeat every 30 s.
-const IDLE_MAX: Millis = Millis(120_000);
-
-/// A connection must have sent its first whole frame within this.
-const FIRST_FRAME_MAX: Millis = Millis(10_000);
-
-/// A frame once begun must be whole within this.
-const WHOLE_FRAME_MAX: Millis = Millis(30_000);
 
 #[derive(Default)]
 struct Inbox {
@@ -248,14 +239,8 @@ impl Core {
         let connections: Vec<_> = self.connections.borrow().values().cloned().collect();
         for connection in connections {
             connection.peer.mailbox.expire_calls(now);
-            let silent = now.since(connection.last_read.get());
-            let limit = match connection.progress.get() {
-                connection::Progress::NoFrameYet => FIRST_FRAME_MAX,
-                connection::Progress::BetweenFrames => IDLE_MAX,
-                connection::Progress::InFrame => WHOLE_FRAME_MAX,
-            };
-            if silent > limit {
-                debug!(peer = %connection.peer.address, silent_ms = silent.0, "connection closed: silent for too long");
+            if connection.frame_due.get() < now {
+                debug!(peer = %connection.peer.address, "connection closed: silent or too slow");
                 connection.close();
             }
         }
@@ -271,9 +256,10 @@ impl Core {
                 return;
             }
         };
-        let connection = Rc::new(Connection::new(stream, peer, place, Arc::clone(&self.handle), self.now.get()));
+        let (reader, writer) = stream.into_split();
+        let connection = Rc::new(Connection::new(writer, peer, place, Arc::clone(&self.handle), self.now.get()));
         self.connections.borrow_mut().insert(connection.peer.mailbox.id, Rc::clone(&connection));
-        tokio::task::spawn_local(connection::run(Rc::clone(self), connection));
+        tokio::task::spawn_local(connection::run(Rc::clone(self), connection, reader));
     }
 
     /// Forgets a connection that has closed.
