@@ -11,6 +11,7 @@ use store::{Fact, LoadError, Log, Observer, Staged};
 
 use crate::counters::Counters;
 use crate::progress::Progress;
+use crate::rates::{Rates, Totals};
 use crate::settings::Settings;
 use crate::state::arrivals::Arrivals;
 use crate::state::clients::Clients;
@@ -48,6 +49,9 @@ pub struct Broker {
     pub clients: Clients,
     pub queue_locks: Mutex<QueueLocks>,
     pub counters: Counters,
+    /// How fast the counters grow.
+    pub rates: Mutex<Rates>,
+    pub started_at: Timestamp,
     pub(crate) log: Arc<Log>,
     pub(crate) unique_keys: UniqueKeys,
     /// Spreads messages that name no queue.
@@ -198,12 +202,16 @@ impl Broker {
             progress.wait_for(&log, appended.end);
         }
         let unique_keys = UniqueKeys::new(settings.store_host.ip(), now);
+        let timers_waiting = machines.timers.lock().len() as u64;
+        let totals = Totals { timers_scheduled: timers_waiting, ..Totals::default() };
         Ok(Broker {
             settings,
             machines,
             clients: Clients::default(),
             queue_locks: Mutex::default(),
             counters: Counters::default(),
+            rates: Mutex::new(Rates::new(now, totals)),
+            started_at: now,
             log,
             unique_keys,
             next_queue: AtomicU32::new(0),

@@ -27,4 +27,7 @@ pub struct Counters {
     pub messages_to_dead_letter: Counter,
     pub timers_delivered: Counter,
     pub pulls_held: Counter,
+    /// Pulls answered with messages, and without.
+    pub pulls_found: Counter,
+    pub pulls_missed: Counter,
 }

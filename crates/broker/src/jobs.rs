@@ -2,4 +2,5 @@
 
 pub mod deliver_timed;
 pub mod retention;
+pub mod sample;
 pub mod write_offsets;

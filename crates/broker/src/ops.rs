@@ -1,5 +1,10 @@
 //! What a client may ask, one file an operation. An operation checks, plans (pure) and stages; it never waits.
 
+pub mod broker_info;
+pub mod broker_stats;
+pub mod clone_offset;
+pub mod consume_stats;
+pub mod consume_time;
 pub mod consumer_offset;
 pub mod group;
 pub mod heartbeat;
@@ -11,3 +16,4 @@ pub mod reset_offset;
 pub mod send;
 pub mod send_back;
 pub mod topic;
+pub mod topic_stats;

@@ -25,6 +25,8 @@ pub struct Settings {
     pub message_bytes_max: usize,
     /// Topics that say nothing else are answered after the write instead of after `fdatasync`.
     pub flush_async: bool,
+    /// How long messages are kept; shown to tools, the policy of retention decides.
+    pub retention: Millis,
 }
 
 impl Settings {

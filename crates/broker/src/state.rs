@@ -8,3 +8,4 @@ pub mod offsets;
 pub mod queue_locks;
 pub mod timers;
 pub mod topics;
+pub mod traffic;

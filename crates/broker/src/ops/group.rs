@@ -1,4 +1,4 @@
-//! Consumer groups by command: create, change, delete (codes 200, 207).
+//! Consumer groups by command: create, change, delete (codes 200, 225, 207).
 
 use model::name::NameError;
 use model::record::system::System;
@@ -33,6 +33,22 @@ impl Broker {
         }
         staged.system(&System::GroupChanged { config });
         Ok(Change::Staged)
+    }
+
+    /// Creates or changes all of `groups`, or none of them if one is refused.
+    pub fn begin_change_groups(
+        &self,
+        groups: impl Iterator<Item = GroupConfig>,
+        staged: &mut Staged,
+    ) -> Result<Change, Error> {
+        let first = staged.len();
+        for config in groups {
+            if let Err(error) = self.begin_change_group(config, staged) {
+                staged.truncate(first);
+                return Err(error);
+            }
+        }
+        Ok(if staged.len() > first { Change::Staged } else { Change::Nothing })
     }
 
     /// Deletes a group, with its consumer offsets if asked.

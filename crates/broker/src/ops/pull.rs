@@ -9,6 +9,8 @@ use model::{GroupConfig, GroupName, QueueId, QueueOffset};
 use store::{QueueSlot, Read, ReadError, Unit};
 
 use crate::broker::Broker;
+use crate::state::topics::Topic;
+use crate::state::traffic::Taken;
 use crate::subscription::{self, Subscription};
 
 /// A pull as a consumer asked for it.
@@ -58,7 +60,10 @@ pub struct Plan {
     pub topic_sys_flag: u32,
     pub group_sys_flag: u32,
     pub queue: QueueSlot,
+    pub queue_id: QueueId,
     pub subscription: Arc<Subscription>,
+    /// Where to count what is taken. `None`: nothing is, or the group exists by pulling only.
+    taken: Option<Arc<Taken>>,
 }
 
 impl Plan {
@@ -146,7 +151,9 @@ impl Broker {
             topic_sys_flag: topic.config.sys_flag,
             group_sys_flag: group.sys_flag,
             queue: slot,
+            queue_id: QueueId(queue),
             subscription: Arc::clone(&subscription),
+            taken: None,
         };
         let key = (topic.id, QueueId(queue));
         if first_pass {
@@ -170,20 +177,40 @@ impl Broker {
             return Ok(plan(status, bounds.max));
         }
         let next = self.select(request, &subscription, slot, offset, mode, units)?;
-        let status = if units.is_empty() { Status::NoMatchedMessage } else { Status::Found };
-        Ok(plan(status, next))
+        if units.is_empty() {
+            return Ok(plan(Status::NoMatchedMessage, next));
+        }
+        Ok(Plan { taken: self.taken_by(&topic, request.group), ..plan(Status::Found, next) })
     }
 
-    /// Appends the stored bytes of the planned units to `out`. On an error `out` is as before.
-    pub fn read_planned(&self, units: &[Unit], mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {
+    /// Appends the stored bytes of the plan's units to `out`. On an error `out` is as before.
+    pub fn read_planned(&self, plan: &Plan, units: &[Unit], mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        if units.is_empty() {
+            self.counters.pulls_missed.add(1);
+            return Ok(());
+        }
         let before = out.len();
         if let Err(error) = self.log.read_units(units, mode, out) {
             out.truncate(before);
             return Err(error);
         }
-        self.counters.messages_out.add(units.len() as u64);
-        self.counters.bytes_out.add((out.len() - before) as u64);
+        let (messages, bytes) = (units.len() as u64, (out.len() - before) as u64);
+        self.counters.pulls_found.add(1);
+        self.counters.messages_out.add(messages);
+        self.counters.bytes_out.add(bytes);
+        if let Some(taken) = &plan.taken {
+            taken.count(plan.queue_id, plan.next, messages, bytes);
+        }
         Ok(())
+    }
+
+    /// Where to count what `group` takes. Only groups that exist count: anybody may pull under any name.
+    fn taken_by(&self, topic: &Topic, group: &str) -> Option<Arc<Taken>> {
+        let queues = topic.config.read_queues;
+        topic.traffic.taken_by(group, queues).or_else(|| {
+            let group = self.machines.groups.get(group)?;
+            Some(topic.traffic.begin_taken_by(&group.config.name, queues))
+        })
     }
 
     /// Keeps wanted units in `units`, answers the offset after the last one looked at.

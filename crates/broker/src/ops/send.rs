@@ -395,7 +395,11 @@ impl Broker {
             queues: topic.queues(),
         })?;
         let hashes = keys.map(|key| key_hash(topic.id, key));
-        Ok(staged.message(slot, topic.durable, tag_hash, |out| message::encode(out, message, properties), hashes)?)
+        let before = staged.bytes_len();
+        let encode = |out: &mut Vec<u8>| message::encode(out, message, properties);
+        let entry = staged.message(slot, topic.durable, tag_hash, encode, hashes)?;
+        topic.traffic.put.count(1, (staged.bytes_len() - before) as u64);
+        Ok(entry)
     }
 
     /// Stages a record that waits under the schedule topic, and the fact that it does.

@@ -1,4 +1,4 @@
-//! Topics by command: create, change, delete (codes 17, 215).
+//! Topics by command: create, change, delete (codes 17, 18, 215).
 
 use std::collections::BTreeMap;
 
@@ -65,6 +65,22 @@ impl Broker {
         }
         staged.system(&System::TopicChanged { id: known.map(|topic| topic.id), config: changed });
         Ok(Change::Staged)
+    }
+
+    /// Creates or changes all of `topics`, each with its modification string, or none of them if one is refused.
+    pub fn begin_change_topics(
+        &self,
+        topics: impl Iterator<Item = (TopicConfig, String)>,
+        staged: &mut Staged,
+    ) -> Result<Change, Error> {
+        let first = staged.len();
+        for (config, attributes) in topics {
+            if let Err(error) = self.begin_change_topic(config, &attributes, staged) {
+                staged.truncate(first);
+                return Err(error);
+            }
+        }
+        Ok(if staged.len() > first { Change::Staged } else { Change::Nothing })
     }
 
     /// Creates the topic a send has asked for, whatever its name: the broker's own rules made the configuration.

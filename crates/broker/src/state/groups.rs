@@ -1,6 +1,7 @@
 //! Consumer groups and their configuration. Facts: `GroupChanged`, `GroupDeleted`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::record::codec::{Malformed, Put, Reader};
 use model::record::system::{put_group, read_group};
@@ -18,6 +19,7 @@ pub struct Group {
 #[derive(Debug, Default)]
 pub struct Groups {
     by_name: HashMap<GroupName, Arc<Group>>,
+    changes: AtomicU64,
 }
 
 /// Groups every broker knows from the start (message-format.md section 7).
@@ -54,6 +56,12 @@ impl Groups {
         self.len() == 0
     }
 
+    /// Changes since the process started; tools that list groups in pages notice by it that they must begin again.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
     /// All groups, sorted by name.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Group>> {
@@ -65,11 +73,13 @@ impl Groups {
     /// Applies `GroupChanged`.
     pub fn changed(&self, at: LogOffset, config: GroupConfig) {
         self.by_name.pin().insert(config.name.clone(), Arc::new(Group { config, changed_at: at }));
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// Applies `GroupDeleted`.
     pub fn deleted(&self, name: &GroupName) {
         self.by_name.pin().remove(name);
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     pub fn save(&self, out: &mut Vec<u8>) {

@@ -4,7 +4,7 @@
 //! their place in the store on first use, so a topic with a thousand unused queues costs its configuration only.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use model::config::perm;
 use model::name::{DLQ_PREFIX, RETRY_PREFIX};
@@ -15,6 +15,7 @@ use papaya::HashMap;
 use store::{Log, QueueSlot};
 
 use crate::settings::Settings;
+use crate::state::traffic::Traffic;
 
 /// Topics that carry the broker's own mechanisms.
 pub mod system_topic {
@@ -44,20 +45,23 @@ pub struct Topic {
     pub changed_at: LogOffset,
     /// Answered after `fdatasync` (the default) or after the write (attribute `flush=async`).
     pub durable: bool,
+    /// What went through it since the process started, whatever its configuration was.
+    pub traffic: Arc<Traffic>,
     slots: Box<[AtomicU32]>,
 }
 
 const NO_SLOT: u32 = u32::MAX;
 
 impl Topic {
-    fn new(id: TopicId, config: TopicConfig, changed_at: LogOffset, flush_async: bool) -> Topic {
+    fn new(id: TopicId, config: TopicConfig, changed_at: LogOffset, flush_async: bool, traffic: Arc<Traffic>) -> Topic {
         let queues = config.read_queues.max(config.write_queues);
         let durable = match config.attributes.get("flush").map(String::as_str) {
             Some("async") => false,
             Some("group") => true,
             _ => !flush_async,
         };
-        Topic { id, config, changed_at, durable, slots: (0..queues).map(|_| AtomicU32::new(NO_SLOT)).collect() }
+        let slots = (0..queues).map(|_| AtomicU32::new(NO_SLOT)).collect();
+        Topic { id, config, changed_at, durable, traffic, slots }
     }
 
     /// Queues that exist for sending or reading.
@@ -96,13 +100,14 @@ impl Topic {
 pub struct Topics {
     by_name: HashMap<TopicName, Arc<Topic>>,
     by_id: HashMap<TopicId, TopicName>,
+    changes: AtomicU64,
     flush_async: bool,
 }
 
 impl Topics {
     #[must_use]
     pub fn new(flush_async: bool) -> Topics {
-        Topics { by_name: HashMap::new(), by_id: HashMap::new(), flush_async }
+        Topics { by_name: HashMap::new(), by_id: HashMap::new(), changes: AtomicU64::new(0), flush_async }
     }
 
     #[must_use]
@@ -130,6 +135,17 @@ impl Topics {
         self.len() == 0
     }
 
+    /// Changes since the process started; tools that list topics in pages notice by it that they must begin again.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Looks at every topic, in no order.
+    pub fn for_each(&self, look: impl FnMut(&Arc<Topic>)) {
+        self.by_name.pin().values().for_each(look);
+    }
+
     /// All topics, sorted by name.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Topic>> {
@@ -142,10 +158,13 @@ impl Topics {
     /// existing topic.
     pub fn changed(&self, at: LogOffset, id: Option<TopicId>, config: TopicConfig) -> Arc<Topic> {
         let name = config.name.clone();
-        let id = self.id_of(name.as_str()).or(id).unwrap_or(TopicId(at));
-        let topic = Arc::new(Topic::new(id, config, at, self.flush_async));
+        let known = self.get(name.as_str());
+        let id = known.as_ref().map(|topic| topic.id).or(id).unwrap_or(TopicId(at));
+        let traffic = known.map(|topic| Arc::clone(&topic.traffic)).unwrap_or_default();
+        let topic = Arc::new(Topic::new(id, config, at, self.flush_async, traffic));
         self.by_id.pin().insert(id, name.clone());
         self.by_name.pin().insert(name, Arc::clone(&topic));
+        self.changes.fetch_add(1, Ordering::Release);
         topic
     }
 
@@ -153,6 +172,7 @@ impl Topics {
     pub fn deleted(&self, id: TopicId) -> Option<TopicName> {
         let name = self.by_id.pin().remove(&id).cloned()?;
         self.by_name.pin().remove(&name);
+        self.changes.fetch_add(1, Ordering::Release);
         Some(name)
     }
 

@@ -1,0 +1,144 @@
+//! What went through a topic since the process started: counted as it goes, two atomic adds a message.
+//!
+//! `rates` makes rates of it. In memory only: after a restart everything begins at 0.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use model::{GroupName, QueueId, QueueOffset};
+use papaya::HashMap;
+
+use crate::counters::Counter;
+
+/// Messages and their bytes.
+#[derive(Debug, Default)]
+pub struct Flow {
+    pub messages: Counter,
+    /// Of whole records.
+    pub bytes: Counter,
+}
+
+impl Flow {
+    pub fn count(&self, messages: u64, bytes: u64) {
+        self.messages.add(messages);
+        self.bytes.add(bytes);
+    }
+
+    /// Messages and bytes so far.
+    #[must_use]
+    pub fn reading(&self) -> [u64; 2] {
+        [self.messages.get(), self.bytes.get()]
+    }
+}
+
+/// What one group has taken of a topic.
+#[derive(Debug)]
+pub struct Taken {
+    pub flow: Flow,
+    /// By queue: the offset after the last message handed out.
+    handed_out: Box<[AtomicU64]>,
+}
+
+impl Taken {
+    fn new(queues: u32) -> Taken {
+        Taken { flow: Flow::default(), handed_out: (0..queues).map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    /// The same counts for a topic that has more queues now.
+    fn grown(&self, queues: u32) -> Taken {
+        let grown = Taken::new(queues);
+        let [messages, bytes] = self.flow.reading();
+        grown.flow.count(messages, bytes);
+        for (old, new) in self.handed_out.iter().zip(&grown.handed_out) {
+            new.store(old.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        grown
+    }
+
+    /// Messages of `queue` up to before `next` were handed out.
+    pub fn count(&self, queue: QueueId, next: QueueOffset, messages: u64, bytes: u64) {
+        self.flow.count(messages, bytes);
+        if let Some(place) = self.place(queue) {
+            place.store(next.0, Ordering::Relaxed);
+        }
+    }
+
+    /// The offset after the last message handed out; 0 if none was.
+    #[must_use]
+    pub fn handed_out(&self, queue: QueueId) -> QueueOffset {
+        QueueOffset(self.place(queue).map_or(0, |place| place.load(Ordering::Relaxed)))
+    }
+
+    fn place(&self, queue: QueueId) -> Option<&AtomicU64> {
+        self.handed_out.get(usize::try_from(queue.0).ok()?)
+    }
+}
+
+/// All counts of one topic.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// What was stored.
+    pub put: Flow,
+    taken: HashMap<GroupName, Arc<Taken>>,
+}
+
+impl Traffic {
+    /// What `group` has taken of the topic, which has `queues` queues to read. `None`: nothing was counted yet.
+    #[must_use]
+    pub fn taken_by(&self, group: &str, queues: u32) -> Option<Arc<Taken>> {
+        let pinned = self.taken.pin();
+        let known = pinned.get(group)?;
+        if known.handed_out.len() >= queues as usize {
+            return Some(Arc::clone(known));
+        }
+        let grown = Arc::new(known.grown(queues));
+        pinned.insert(GroupName::trusted(group), Arc::clone(&grown));
+        Some(grown)
+    }
+
+    /// Begins to count what `group` takes.
+    pub fn begin_taken_by(&self, group: &GroupName, queues: u32) -> Arc<Taken> {
+        Arc::clone(self.taken.pin().get_or_insert_with(group.clone(), || Arc::new(Taken::new(queues))))
+    }
+
+    /// Looks at what each group has taken.
+    pub fn for_each_taken(&self, mut look: impl FnMut(&GroupName, &Taken)) {
+        self.taken.pin().iter().for_each(|(group, taken)| look(group, taken));
+    }
+
+    /// Stops counting for groups that are gone.
+    pub fn forget_taken(&self, mut gone: impl FnMut(&GroupName) -> bool) {
+        self.taken.pin().retain(|group, _| !gone(group));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GROUP: &str = "g";
+
+    #[test]
+    fn counts_survive_that_a_topic_gets_more_queues() {
+        let traffic = Traffic::default();
+        assert!(traffic.taken_by(GROUP, 1).is_none());
+        let taken = traffic.begin_taken_by(&GroupName::trusted(GROUP), 1);
+        taken.count(QueueId(0), QueueOffset(3), 3, 300);
+        taken.count(QueueId(1), QueueOffset(9), 1, 100);
+        let grown = traffic.taken_by(GROUP, 2).expect("begun");
+        grown.count(QueueId(1), QueueOffset(5), 5, 500);
+        let view = traffic.taken_by(GROUP, 2).expect("begun");
+        assert_eq!(view.flow.reading(), [9, 900]);
+        assert_eq!((view.handed_out(QueueId(0)), view.handed_out(QueueId(1))), (QueueOffset(3), QueueOffset(5)));
+    }
+
+    #[test]
+    fn a_group_that_is_gone_is_no_longer_counted() {
+        let traffic = Traffic::default();
+        traffic.begin_taken_by(&GroupName::trusted("a"), 1);
+        traffic.begin_taken_by(&GroupName::trusted("b"), 1);
+        traffic.forget_taken(|group| group.as_str() == "a");
+        assert!(traffic.taken_by("a", 1).is_none());
+        assert!(traffic.taken_by("b", 1).is_some());
+    }
+}
