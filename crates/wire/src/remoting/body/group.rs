@@ -1,4 +1,4 @@
-//! Consumer groups: configuration (200, 201, 352).
+//! Consumer groups: configuration (200, 201, 225, 352).
 
 use std::collections::BTreeMap;
 
@@ -56,6 +56,13 @@ impl Default for SubscriptionGroup {
     }
 }
 
+/// 225: create or change these.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SubscriptionGroupList {
+    pub group_config_list: Vec<SubscriptionGroup>,
+}
+
 /// All groups of a broker: the answer to 201.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -68,5 +75,5 @@ pub struct SubscriptionGroupWrapper {
 }
 
 bodies! {
-    to_standard: SubscriptionGroup, SubscriptionGroupWrapper;
+    to_standard: SubscriptionGroup, SubscriptionGroupList, SubscriptionGroupWrapper;
 }

@@ -1,4 +1,4 @@
-//! Numbers: consuming (208, 303, 317), counters (315), a look into a queue (321).
+//! Numbers: consuming (208, 303, 317), counters (315), a look into a queue (321), replicas (907).
 
 use std::collections::BTreeMap;
 
@@ -113,7 +113,42 @@ pub struct ConsumeQueueUnit {
     pub tags_code: i64,
 }
 
+/// The replicas of a master, or how far one of them has come: the answer to 907.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct HaStatus {
+    pub ha_client_runtime_info: HaClient,
+    /// One entry a replica.
+    pub ha_connection_info: Vec<HaConnection>,
+    pub in_sync_slave_nums: i32,
+    pub master: bool,
+    pub master_commit_log_max_offset: i64,
+}
+
+/// The replica's side; all 0 on a master.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct HaClient {
+    pub last_read_timestamp: i64,
+    pub last_write_timestamp: i64,
+    pub master_flush_offset: i64,
+    pub max_offset: i64,
+    pub transferred_byte_in_second: i64,
+}
+
+/// The master's side of one replica.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct HaConnection {
+    pub addr: String,
+    pub diff: i64,
+    pub in_sync: bool,
+    pub slave_ack_offset: i64,
+    pub transfer_from_where: i64,
+    pub transferred_byte_in_second: i64,
+}
+
 bodies! {
-    to_standard: ConsumeTimeSpans, BrokerStats, ConsumeQueueData;
+    to_standard: ConsumeTimeSpans, BrokerStats, ConsumeQueueData, HaStatus;
     to_dialect: ConsumeStats, ConsumeStatsList;
 }

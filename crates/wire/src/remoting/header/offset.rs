@@ -1,4 +1,4 @@
-//! Offsets: of a group (14, 15), of a queue (29 to 32), and resetting them (220 to 222).
+//! Offsets: of a group (14, 15), of a queue (29 to 32), resetting them (220 to 222), and cloning them (314).
 
 use std::borrow::Cow;
 
@@ -81,6 +81,16 @@ headers! {
         is_force: bool = "isForce",
         queue_id: Option<i32> = "queueId",
         offset: Option<i64> = "offset",
+    }
+
+    /// 314: one group begins where another one is.
+    pub struct CloneGroupOffset<'h> {
+        src_group: Cow<'h, str> = "srcGroup",
+        dest_group: Cow<'h, str> = "destGroup",
+        /// Absent for all topics of the group.
+        topic: Option<Cow<'h, str>> = "topic",
+        /// Also topics that the group does not subscribe to now.
+        offline: Option<bool> = "offline",
     }
 
     /// 221, to a client: which offsets do you have? 223 from a tool has the same fields.
