@@ -16,7 +16,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::debug;
@@ -125,6 +125,8 @@ pub struct Connection {
     next_opaque: AtomicI32,
     permits: Arc<Semaphore>,
     deadline: Duration,
+    /// Its sender is the reader's: it ends with it.
+    ended: watch::Receiver<()>,
     reader: JoinHandle<()>,
     writer: JoinHandle<()>,
 }
@@ -141,12 +143,14 @@ impl Connection {
         let (read, write) = stream.into_split();
         let (out, frames) = mpsc::channel(OUT_MAX);
         let waiting = Arc::new(Waiting::default());
+        let (alive, ended) = watch::channel(());
         let reader = Reader {
             read,
             buffer: BytesMut::with_capacity(READ_BUFFER_LEN),
             waiting: Arc::clone(&waiting),
             out: out.clone(),
             on_request,
+            _alive: alive,
         };
         Ok(Self {
             out,
@@ -154,6 +158,7 @@ impl Connection {
             next_opaque: AtomicI32::new(1),
             permits: Arc::new(Semaphore::new(options.in_flight_max)),
             deadline: options.deadline,
+            ended,
             reader: tokio::spawn(reader.run()),
             writer: tokio::spawn(write_frames(write, frames)),
         })
@@ -200,6 +205,12 @@ impl Connection {
     /// Whether the server is gone.
     pub fn is_closed(&self) -> bool {
         self.waiting.table().closed
+    }
+
+    /// Waits until the server is gone.
+    pub async fn closed(&self) {
+        let mut ended = self.ended.clone();
+        while ended.changed().await.is_ok() {}
     }
 }
 
@@ -261,6 +272,7 @@ struct Reader {
     waiting: Arc<Waiting>,
     out: mpsc::Sender<Vec<u8>>,
     on_request: OnRequest,
+    _alive: watch::Sender<()>,
 }
 
 impl Reader {

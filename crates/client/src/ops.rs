@@ -9,5 +9,5 @@ mod topics;
 
 pub use messages::{Pull, Pulled, Send, Sent};
 pub use offsets::QueueRef;
-pub use registration::Registration;
+pub use registration::{ClusterInfo, Registration};
 pub use route::{BrokerData, QueueData, Route};

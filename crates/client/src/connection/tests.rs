@@ -113,6 +113,7 @@ async fn a_closed_connection_fails_the_calls_in_flight_and_the_later_ones() {
     assert!(matches!(pending.await, Err(Error::Closed)));
     let later = connection.call(&Request::new(RequestCode::HEART_BEAT)).await;
     assert!(matches!(later, Err(Error::Closed)), "{later:?}");
+    connection.closed().await;
 }
 
 #[tokio::test]

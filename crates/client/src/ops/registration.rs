@@ -1,9 +1,14 @@
-//! A broker at an external name server (103, 104).
+//! A broker at an external name server (103, 104), and all brokers one knows (106).
 
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
 use wire::remoting::code::RequestCode;
+use wire::remoting::json::dialect::{Limits, to_standard};
 
 use crate::connection::{Answer, Connection};
 use crate::error::Error;
+use crate::ops::BrokerData;
 use crate::request::Request;
 
 /// Who registers.
@@ -17,6 +22,16 @@ pub struct Registration {
     pub ha_address: String,
     /// 0 is the master.
     pub broker_id: u64,
+}
+
+/// The brokers a name server knows.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterInfo {
+    /// By broker name.
+    pub broker_addr_table: BTreeMap<String, BrokerData>,
+    /// Broker names by cluster.
+    pub cluster_addr_table: BTreeMap<String, Vec<String>>,
 }
 
 impl Registration {
@@ -51,5 +66,13 @@ impl Connection {
     /// Takes the broker out of the routes.
     pub async fn unregister_broker(&self, registration: &Registration) -> Result<(), Error> {
         self.call(&registration.request(RequestCode::UNREGISTER_BROKER)).await?.success().map(drop)
+    }
+
+    /// Asks a name server for its brokers.
+    pub async fn cluster_info(&self) -> Result<ClusterInfo, Error> {
+        let answer = self.call(&Request::new(RequestCode::GET_BROKER_CLUSTER_INFO)).await?.success()?;
+        let malformed = |error: &dyn std::fmt::Display| Error::Malformed(error.to_string());
+        let json = to_standard(&answer.body, Limits::USUAL).map_err(|error| malformed(&error))?;
+        serde_json::from_str(&json).map_err(|error| malformed(&error))
     }
 }
