@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use broker::{Broker, Machines, Settings};
+use gateway::registration::{OwnNamesrv, Registrar};
 use gateway::remoting::core::{self, CoreHandle};
 use gateway::remoting::{Gateway, Limits, accept};
 use model::{Millis, Timestamp};
@@ -30,6 +31,9 @@ const REGION: &str = "DefaultRegion";
 
 /// Consumer offsets that nobody waits for reach the log this often.
 const WRITE_OFFSETS_EVERY: Duration = Duration::from_secs(1);
+
+/// Counters are noted this often, for rates.
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
 /// Silent clients, old queue locks and dead brokers are looked for this often.
 const EXPIRE_EVERY: Duration = Duration::from_secs(5);
@@ -55,6 +59,7 @@ pub struct Running {
     cores: Vec<(Arc<CoreHandle>, JoinHandle<()>)>,
     jobs: Vec<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
+    registrar: Registrar,
 }
 
 /// The system's clock, which only this crate reads.
@@ -84,7 +89,10 @@ pub fn assemble(ground: &Ground<'_>, sockets: Sockets, pages: &Pages) -> Result<
         connections_per_address: usize::try_from(config.limits.connections_per_address).expect("a count fits"),
     };
     let gateway = Arc::new(Gateway::new(Arc::new(broker), namesrv, now, limits));
-    gateway.announce();
+    let changes = gateway.announce();
+    let external = config.namesrv.external.iter().map(ToString::to_string).collect();
+    let own = OwnNamesrv { bound: ground.ports.namesrv, advertised: ground.advertised.address.into() };
+    let registrar = gateway.register_at(external, own, &changes);
 
     let stop = Arc::new(AtomicBool::new(false));
     let cores = start_cores(&gateway)?;
@@ -94,11 +102,12 @@ pub fn assemble(ground: &Ground<'_>, sockets: Sockets, pages: &Pages) -> Result<
     let jobs = start_jobs(&gateway, &stop, policy(config))?;
     let registry = Registry::default();
     pages.ready(config.metrics.enabled.then_some(registry), Vec::new);
-    Ok(Running { gateway, acceptors: acceptors.into(), cores, jobs, stop })
+    Ok(Running { gateway, acceptors: acceptors.into(), cores, jobs, stop, registrar })
 }
 
 impl Running {
-    /// Stops taking work and finishes what was begun: no new connections, sends refused, staged ones answered, checkpoint.
+    /// Stops taking work and finishes what was begun: no new connections, sends refused, external name servers told, staged
+    /// sends answered, checkpoint.
     pub async fn drain(self) {
         for acceptor in &self.acceptors {
             acceptor.abort();
@@ -117,7 +126,8 @@ impl Running {
                 let _ = thread.join();
             }
         });
-        if ended.await.is_err() {
+        let (ended, ()) = tokio::join!(ended, self.registrar.end());
+        if ended.is_err() {
             error!("a part panicked while it was ended");
         }
     }
@@ -138,6 +148,7 @@ fn settings(ground: &Ground<'_>) -> Settings {
         delay_levels: config.delay.levels.0.iter().map(millis).collect(),
         message_bytes_max: usize::try_from(config.limits.message_bytes.0).expect("at most 15 MiB"),
         flush_async: matches!(config.storage.flush, Flush::Async),
+        retention: millis(&config.storage.retention),
     }
 }
 
@@ -206,6 +217,13 @@ fn start_jobs(gateway: &Arc<Gateway>, stop: &Arc<AtomicBool>, policy: Policy) ->
                     warn!(%error, "consumer offsets wait for the log");
                 }
                 WRITE_OFFSETS_EVERY
+            }),
+        )?,
+        repeat(
+            "job-sample",
+            Box::new(|gateway, _| {
+                gateway.broker.sample(now());
+                SAMPLE_EVERY
             }),
         )?,
         repeat(

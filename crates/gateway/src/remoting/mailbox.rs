@@ -116,9 +116,9 @@ impl ConnectionMailbox {
 
     /// Asks the client something; `on_answer` runs on the client's I/O thread, at `deadline` with `None`.
     /// False if the client cannot be asked now; `on_answer` is dropped then.
-    pub fn call(
+    pub fn call<'r>(
         &self,
-        request: impl FnOnce(i32) -> Request<'static>,
+        request: impl FnOnce(i32) -> Request<'r>,
         deadline: Timestamp,
         on_answer: OnAnswer,
     ) -> bool {

@@ -1,6 +1,6 @@
 //! Errors of operations -> response codes of the protocol. Exhaustive: a new error asks for its code at compile time.
 
-use broker::ops::{consumer_offset, group, pull, reset_offset, send, send_back, topic};
+use broker::ops::{clone_offset, consumer_offset, group, pull, reset_offset, send, send_back, topic};
 use store::{AppendError, ReadError};
 use wire::remoting::code::ResponseCode;
 
@@ -105,6 +105,15 @@ pub fn of_topic(error: &topic::Error) -> ResponseCode {
 pub fn of_group(error: &group::Error) -> ResponseCode {
     match error {
         group::Error::Name(_) | group::Error::RetryQueues { .. } => ResponseCode::INVALID_PARAMETER,
+    }
+}
+
+#[must_use]
+pub fn of_clone(error: &clone_offset::Error) -> ResponseCode {
+    match error {
+        clone_offset::Error::Name(_) => ResponseCode::INVALID_PARAMETER,
+        clone_offset::Error::TopicNotFound(_) => ResponseCode::TOPIC_NOT_EXIST,
+        clone_offset::Error::GroupNotFound(_) => ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST,
     }
 }
 

@@ -65,7 +65,7 @@ pub fn pull(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outc
         }
     }
     let mark = begin_pull(call.encoding, call.opaque, &answer(&plan), turn.out);
-    match broker.read_planned(&turn.buffers.units, mode, turn.out) {
+    match broker.read_planned(&plan, &turn.buffers.units, mode, turn.out) {
         Ok(()) => {
             mark.finish(turn.out);
             Outcome::Done
