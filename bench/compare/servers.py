@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 
 from .programs import Programs
@@ -91,7 +92,7 @@ class Kerolox(Child):
         begin = time.monotonic()
         self.start(command, cpu)
         self.process.stdout.close()
-        wait_port(broker, self.process)
+        wait_ready(http, self.process)
         self.start_seconds = time.monotonic() - begin
         self.address = f"127.0.0.1:{broker}"
 
@@ -141,16 +142,20 @@ def is_free(port: int) -> bool:
         return 1024 < port < 65_536 and probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def wait_port(port: int, process: subprocess.Popen) -> None:
+def wait_ready(port: int, process: subprocess.Popen) -> None:
+    """Until /readyz says that sends and pulls are served."""
     deadline = time.monotonic() + START_MAX_S
     while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            pass
         if process.poll() is not None:
             raise SystemExit(f"the server ended with {process.returncode}, see its log")
-        time.sleep(0.005)
-    raise SystemExit(f"port {port} is not open after {START_MAX_S} s")
+        time.sleep(0.002)
+    raise SystemExit(f"the server is not ready after {START_MAX_S} s, see its log")
 
 
 def memory_kib(pid: int, field: str = "RssAnon") -> int:
