@@ -59,6 +59,7 @@ impl Ours {
             delay_levels: vec![Millis(1_000)],
             message_bytes_max: 4 << 20,
             flush_async: false,
+            retention: Millis(1_000),
         };
         Ours { machines: Arc::new(Machines::new(&settings)), changes: Arc::new(Changes::new(now)), next: Mutex::new(1) }
     }

@@ -130,8 +130,9 @@ sections! {
 
     /// Other name servers and other brokers: for a cluster of several processes, or one shared with Java brokers.
     namesrv: Namesrv {
-        /// Name servers this broker registers at besides its own, "host:port". While nobody sets this,
-        /// the environment variable NAMESRV_ADDR="a:9876;b:9876" does.
+        /// Name servers this broker registers at besides its own, "host:port": those of a Java cluster it shall join, or
+        /// of other processes like this one. Its own address among them is skipped. While nobody sets this, the environment
+        /// variable NAMESRV_ADDR="a:9876;b:9876" does.
         external: Vec<HostPort> = Vec::<String>::new();
         /// Networks whose brokers may register at our name server. A broker that may register can take over the traffic of
         /// clients: name only networks you trust.
