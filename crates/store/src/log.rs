@@ -122,7 +122,22 @@ impl Log {
     /// Appends all of `staged` as part of one batch: after a crash all of it is there or nothing. Entries are numbered in
     /// order; [`Staged::entry`] says how. Blocks for a copy, never for the disk unless the entries are async.
     pub fn append(&self, staged: &mut Staged) -> Result<Appended, AppendError> {
+        let appended = self.core.append(staged)?;
+        if appended.durable {
+            self.sync_soon();
+        }
+        Ok(appended)
+    }
+
+    /// As [`Log::append`], for an I/O thread with many appends in one turn: it calls [`Log::sync_soon`] once, at the end of
+    /// the turn, so that they become one group. Woken by the first append, the flusher would sync that one alone.
+    pub fn append_in_turn(&self, staged: &mut Staged) -> Result<Appended, AppendError> {
         self.core.append(staged)
+    }
+
+    /// Wakes the flusher for what is staged.
+    pub fn sync_soon(&self) {
+        self.core.flusher_wake.notify_one();
     }
 
     /// The oldest offset kept.
@@ -324,4 +339,4 @@ impl Drop for Log {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -212,7 +212,8 @@ impl Stage {
 }
 
 impl Core {
-    /// Appends all of `staged` as part of one batch.
+    /// Appends all of `staged` as part of one batch. A durable one wants a sync: the flusher goes on to it by itself while
+    /// it is at work, else somebody must wake it.
     pub fn append(&self, staged: &mut Staged) -> Result<Appended, AppendError> {
         let max = BATCH_LEN_MAX.min(usize::try_from(self.options.segment_bytes).unwrap_or(usize::MAX)) - HEADER_LEN;
         if staged.bytes.len() > max {
@@ -247,9 +248,6 @@ impl Core {
             let turn_now = has_async || stage.staged_bytes() >= TURN_LEN;
             (Appended { end: stage.end, durable }, turn_now)
         };
-        if appended.durable {
-            self.flusher_wake.notify_one();
-        }
         if turn_now {
             self.turn();
         }

@@ -385,7 +385,9 @@ impl Connection {
             let mut turn =
                 Turn { peer: &self.peer, now, mode: Read::Nowait, pass, buffers: &mut buffers, out: &mut ready };
             work(&mut turn);
-            turn.finish(log, &core.gateway.send_answers, &mut held, &mut found);
+            if turn.finish(log, &core.gateway.send_answers, &mut held, &mut found) {
+                core.appended();
+            }
         }
         {
             let mut out = self.out.borrow_mut();

@@ -130,6 +130,8 @@ pub struct Core {
     /// Scratch of a turn.
     pub marks: Cell<Vec<Mark>>,
     read_buffer: RefCell<AlignedBuffer>,
+    /// Wakes the task that runs behind all connections that are ready.
+    end_of_turn: Notify,
     now: Cell<Timestamp>,
 }
 
@@ -146,9 +148,17 @@ pub fn run(gateway: Arc<Gateway>, handle: Arc<CoreHandle>) -> io::Result<()> {
         buffers: RefCell::default(),
         marks: Cell::default(),
         read_buffer: RefCell::new(AlignedBuffer::new()),
+        end_of_turn: Notify::new(),
         now,
     });
     LocalSet::new().block_on(&runtime, async {
+        let turns = Rc::clone(&core);
+        tokio::task::spawn_local(async move {
+            loop {
+                turns.end_of_turn.notified().await;
+                turns.gateway.broker.log().sync_soon();
+            }
+        });
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !core.handle.stopping.load(Ordering::Relaxed) {
@@ -171,6 +181,11 @@ impl Core {
 
     pub fn with_read_buffer<T>(&self, work: impl FnOnce(&mut [u8]) -> T) -> T {
         work(self.read_buffer.borrow_mut().as_mut_slice())
+    }
+
+    /// Something was appended: the flusher is woken when every connection that is ready now has had its turn.
+    pub fn appended(&self) {
+        self.end_of_turn.notify_one();
     }
 
     /// The connection's answers wait for the log.

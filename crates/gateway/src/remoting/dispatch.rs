@@ -135,7 +135,9 @@ fn serve_waiting(gateway: &Gateway, peer: &Peer, bytes: &[u8], mut pass: Pass, m
             Outcome::Elsewhere(next) => reason = next,
         }
     }
-    turn.finish(gateway.broker.log(), &gateway.send_answers, &mut held, &mut marks);
+    if turn.finish(gateway.broker.log(), &gateway.send_answers, &mut held, &mut marks) {
+        gateway.broker.log().sync_soon();
+    }
     peer.mailbox.deliver_answers(&out, &held, &marks);
 }
 

@@ -163,15 +163,16 @@ impl Turn<'_> {
         (&self.buffers.texts, &mut self.buffers.staged)
     }
 
-    /// Appends what is staged and formats the answers that wait for it: bytes into `held`, what they wait for
-    /// into `marks`. If the
-    /// append fails, all of them are refused at once.
-    pub fn finish(self, log: &Log, answers: &SendAnswers, held: &mut Vec<u8>, marks: &mut Vec<Mark>) {
+    /// Appends what is staged and formats the answers that wait for it: bytes into `held`, what they wait for into `marks`.
+    /// If the append fails, all of them are refused at once. True: the log shall sync soon, the caller sees to it.
+    pub fn finish(self, log: &Log, answers: &SendAnswers, held: &mut Vec<u8>, marks: &mut Vec<Mark>) -> bool {
         let Buffers { staged, waiting, texts, frames, log_offsets, units } = self.buffers;
         units.clear();
+        let mut sync = false;
         if !staged.is_empty() {
-            match log.append(staged) {
+            match log.append_in_turn(staged) {
                 Ok(appended) => {
+                    sync = appended.durable;
                     for answer in waiting.iter() {
                         let before = held.len();
                         let durable = match answer {
@@ -186,7 +187,13 @@ impl Turn<'_> {
                                 ticket.wait_durable
                             }
                         };
-                        marks.push(Mark { since: self.now, end: appended.end, durable, len: held.len() - before, requests: 1 });
+                        marks.push(Mark {
+                            since: self.now,
+                            end: appended.end,
+                            durable,
+                            len: held.len() - before,
+                            requests: 1,
+                        });
                     }
                 }
                 Err(error) => refuse_all(waiting, &error, answers, self.out),
@@ -196,6 +203,7 @@ impl Turn<'_> {
         waiting.clear();
         texts.clear();
         frames.clear();
+        sync
     }
 }
 
