@@ -18,6 +18,9 @@ pub const BATCH_LEN_MAX: usize = 16 * 1024 * 1024;
 /// Bit of `flags`: no records, and the rest of the segment is skipped.
 pub const FLAG_END: u16 = 1;
 
+/// Bit of `flags`: no records; the length covers bytes that were damaged and are zero now. Written by salvage only.
+pub const FLAG_GAP: u16 = 2;
+
 /// Folder of the segments and their indexes.
 pub const LOG_DIR: &str = "log";
 
@@ -88,7 +91,7 @@ impl Header {
         let len = header.len as usize;
         let true_here = u32_at(0) == MAGIC
             && u16_at(4) == VERSION
-            && header.flags & !FLAG_END == 0
+            && header.flags & !(FLAG_END | FLAG_GAP) == 0
             && header.first == at
             && header.committed <= at
             && (HEADER_LEN..=BATCH_LEN_MAX).contains(&len)
@@ -99,6 +102,11 @@ impl Header {
     #[must_use]
     pub fn is_end(&self) -> bool {
         self.flags & FLAG_END != 0
+    }
+
+    #[must_use]
+    pub fn is_gap(&self) -> bool {
+        self.flags & FLAG_GAP != 0
     }
 }
 

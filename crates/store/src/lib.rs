@@ -25,6 +25,7 @@ mod recovery;
 mod replay;
 mod restore;
 pub mod retention;
+mod salvage;
 mod segment;
 mod snapshot;
 mod staged;
@@ -38,4 +39,5 @@ pub use api::{
 pub use index::queues::TooManyQueues;
 pub use log::Log;
 pub use retention::Policy;
+pub use salvage::{Salvaged, salvage};
 pub use staged::Staged;

@@ -133,6 +133,16 @@ impl<'a> Walk<'a> {
 
     /// Learns from every whole batch at or above `from` in `segment`, wherever it starts.
     fn look_behind(&mut self, segment: &Arc<Segment>, from: LogOffset) -> Result<(), OpenError> {
+        let mut at = from;
+        while let Some(header) = self.find_batch(segment, at)? {
+            self.learn(&header);
+            at = header.first.plus(u64::from(header.len));
+        }
+        Ok(())
+    }
+
+    /// The first whole batch at or above `from` in `segment`, wherever it starts.
+    fn find_batch(&mut self, segment: &Arc<Segment>, from: LogOffset) -> Result<Option<Header>, OpenError> {
         let end = segment.base.plus(self.segment_bytes);
         let magic = layout::MAGIC.to_be_bytes();
         let finder = memmem::Finder::new(&magic);
@@ -141,7 +151,7 @@ impl<'a> Walk<'a> {
             let len = usize::try_from(end.since(at)).unwrap_or(usize::MAX).min(READ_LEN);
             let bytes = self.window.get(segment, at, len)?;
             if bytes.len() < HEADER_LEN {
-                return Ok(());
+                return Ok(None);
             }
             let Some(hit) = finder.find(bytes) else {
                 // A magic may lie across the border of two reads.
@@ -151,24 +161,42 @@ impl<'a> Walk<'a> {
             at = at.plus(hit as u64);
             let head = self.window.get(segment, at, HEADER_LEN)?;
             let header = Header::decode(head, at).filter(|header| u64::from(header.len) <= end.since(at));
-            let Some(header) = header else {
-                at = at.plus(1);
-                continue;
-            };
-            let whole = self.window.get(segment, at, header.len as usize)?;
-            if whole.len() == header.len as usize && layout::crc_matches(whole) {
-                self.learn(&header);
-                at = at.plus(u64::from(header.len));
-            } else {
-                at = at.plus(1);
+            if let Some(header) = header {
+                let whole = self.window.get(segment, at, header.len as usize)?;
+                if whole.len() == header.len as usize && layout::crc_matches(whole) {
+                    return Ok(Some(header));
+                }
+            }
+            at = at.plus(1);
+        }
+        Ok(None)
+    }
+
+    /// After the last batch: goes on at the next whole batch of this epoch or a later one, however much lies between. `None`:
+    /// there is none. For salvage, which keeps what is whole.
+    pub fn skip_damage(&mut self) -> Result<Option<LogOffset>, OpenError> {
+        let end = self.reached.end;
+        let first = segment_of(end, self.segment_bytes);
+        for base in self.segments.bases().into_iter().filter(|base| *base >= first) {
+            let segment = self.segments.holding(base).expect("listed above");
+            let mut at = end.max(base);
+            while let Some(header) = self.find_batch(&segment, at)? {
+                if header.epoch >= self.reached.epoch {
+                    self.reached.end = header.first;
+                    return Ok(Some(header.first));
+                }
+                at = header.first.plus(u64::from(header.len));
             }
         }
-        Ok(())
+        Ok(None)
     }
 }
 
 /// Whether the records of a batch lie back to back and are as many as its header says.
 fn records_fit(header: &Header, mut records: &[u8]) -> bool {
+    if header.is_gap() {
+        return header.count == 0;
+    }
     let mut count = 0;
     while !records.is_empty() {
         let Some((_, len)) = record::peek(records).filter(|(_, len)| *len <= records.len()) else { return false };

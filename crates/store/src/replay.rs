@@ -3,7 +3,7 @@
 use model::record::message::Message;
 use model::record::system::System;
 use model::record::{self, Kind};
-use model::{LogOffset, Timestamp, TopicId, properties, tag};
+use model::{LogOffset, QueueOffset, Timestamp, TopicId, properties, tag};
 
 use crate::api::{Fact, Observer, Unit, key_hash};
 use crate::apply::NewUnit;
@@ -21,12 +21,14 @@ pub struct Replay {
     newest: Timestamp,
     /// The oldest offset kept: a topic created below may have lost its oldest messages.
     start: LogOffset,
+    /// Salvage has filled a gap: messages may be missing from their queues.
+    gaps: bool,
 }
 
 impl Replay {
     #[must_use]
     pub fn new(start: LogOffset, newest: Timestamp) -> Replay {
-        Replay { units: Vec::new(), keys: Vec::new(), taken: Vec::new(), newest, start }
+        Replay { units: Vec::new(), keys: Vec::new(), taken: Vec::new(), newest, start, gaps: false }
     }
 
     /// The highest store time seen.
@@ -46,6 +48,7 @@ impl Replay {
         let entered = catalog.batches([BatchSpan { at: header.first, len: header.len }].into_iter());
         self.units.clear();
         self.keys.clear();
+        self.gaps |= header.is_gap();
         for (at, kind, bytes) in records(header, bytes) {
             match kind {
                 Kind::Message => self.message(at, bytes, catalog, observer)?,
@@ -77,19 +80,33 @@ impl Replay {
             // Its older messages went with their segments; numbering goes on where it stood.
             catalog.queues.reached(slot, queue_offset, at);
         }
-        let before = self.keys.len();
-        self.keys.extend(keys_of(topic, &message));
-        self.units.push(NewUnit {
+        let mut unit = NewUnit {
             at,
             queue_offset,
             stored: message.store_timestamp(),
             slot,
             len: u32::try_from(bytes.len()).expect("records are far below 4 GiB"),
             tag_hash: tag_hash_of(&message),
-            keys: u16::try_from(self.keys.len() - before).expect("at most KEYS_MAX"),
+            keys: 0,
             durable: true,
-        });
+        };
+        if self.gaps {
+            self.stand_in(unit, catalog);
+        }
+        let before = self.keys.len();
+        self.keys.extend(keys_of(topic, &message));
+        unit.keys = u16::try_from(self.keys.len() - before).expect("at most KEYS_MAX");
+        self.units.push(unit);
         Ok(())
+    }
+
+    /// A queue has no holes. Where messages before `found` were lost, it stands in for each of them: a consumer gets it more
+    /// than once, and goes on.
+    fn stand_in(&mut self, found: NewUnit, catalog: &Catalog) {
+        let of_queue = self.units.iter().rev().find(|unit| unit.slot == found.slot);
+        let next = of_queue.map_or(catalog.queues.bounds(found.slot).max, |unit| unit.queue_offset.plus(1));
+        let lost = (next.0..found.queue_offset.0).map(QueueOffset);
+        self.units.extend(lost.map(|queue_offset| NewUnit { queue_offset, ..found }));
     }
 
     fn settle(&mut self, catalog: &Catalog, observer: &dyn Observer) {

@@ -8,12 +8,12 @@ use parking_lot::Mutex;
 use super::*;
 use crate::api::{Fact, LoadError, SyncRule};
 
-const TOPIC: TopicId = TopicId(LogOffset(48));
+pub const TOPIC: TopicId = TopicId(LogOffset(48));
 const QUEUE: QueueId = QueueId(0);
 
 /// Knows one topic and keeps what it was told.
 #[derive(Default)]
-struct Told {
+pub struct Told {
     messages: Mutex<Vec<(LogOffset, QueueOffset)>>,
     systems: Mutex<Vec<(LogOffset, Vec<u8>)>>,
 }
@@ -41,7 +41,7 @@ impl Observer for Told {
     }
 }
 
-fn options(dir: &Path) -> Options {
+pub fn options(dir: &Path) -> Options {
     Options { segment_bytes: 64 * 1024, reader_threads: 1, ..Options::new(dir) }
 }
 
@@ -55,7 +55,7 @@ fn slot_of(log: &Log) -> QueueSlot {
     log.slot(TOPIC, QUEUE).expect("room for a queue")
 }
 
-fn stage(staged: &mut Staged, slot: QueueSlot, durable: bool, body: &[u8]) {
+pub fn stage(staged: &mut Staged, slot: QueueSlot, durable: bool, body: &[u8]) {
     let host = "127.0.0.1:10911".parse().expect("an address");
     let new = NewMessage {
         topic: "orders",
