@@ -5,5 +5,6 @@
 
 pub mod http;
 pub mod listen;
+pub mod metrics;
 pub mod registration;
 pub mod remoting;

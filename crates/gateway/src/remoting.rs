@@ -13,6 +13,7 @@ pub mod dispatch;
 pub mod handlers;
 pub mod held;
 mod late;
+pub mod latency;
 pub mod mailbox;
 pub mod routes;
 pub mod status;
@@ -41,6 +42,7 @@ pub struct Gateway {
     pub clock: fn() -> Timestamp,
     pub limits: Limits,
     pub(crate) send_answers: SendAnswers,
+    pub append_latency: latency::Latency,
     pub(crate) open: AtomicUsize,
     pub(crate) per_address: Arc<accept::PerAddress>,
 }
@@ -49,7 +51,16 @@ impl Gateway {
     #[must_use]
     pub fn new(broker: Arc<Broker>, namesrv: Arc<NameServer>, clock: fn() -> Timestamp, limits: Limits) -> Gateway {
         let send_answers = SendAnswers::new(broker.settings.store_host, &broker.settings.region, true);
-        Gateway { broker, namesrv, clock, limits, send_answers, open: AtomicUsize::new(0), per_address: Arc::default() }
+        Gateway {
+            broker,
+            namesrv,
+            clock,
+            limits,
+            send_answers,
+            append_latency: latency::Latency::default(),
+            open: AtomicUsize::new(0),
+            per_address: Arc::default(),
+        }
     }
 
     /// Connections open now.

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use broker::{Broker, Machines, Settings};
 use gateway::registration::{OwnNamesrv, Registrar};
+use gateway::metrics::Metrics;
 use gateway::remoting::core::{self, CoreHandle};
 use gateway::remoting::{Gateway, Limits, accept};
 use model::{Millis, Timestamp};
@@ -100,7 +101,8 @@ pub fn assemble(ground: &Ground<'_>, sockets: Sockets, pages: &Pages) -> Result<
     let acceptors = [sockets.namesrv, sockets.broker, sockets.vip]
         .map(|listener| tokio::spawn(accept::accept(listener, Arc::clone(&gateway), handles.clone())).abort_handle());
     let jobs = start_jobs(&gateway, &stop, policy(config))?;
-    let registry = Registry::default();
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Metrics(Arc::clone(&gateway))));
     pages.ready(config.metrics.enabled.then_some(registry), Vec::new);
     Ok(Running { gateway, acceptors: acceptors.into(), cores, jobs, stop, registrar })
 }

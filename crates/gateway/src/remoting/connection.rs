@@ -16,7 +16,7 @@ use std::task::{Context, Poll, ready};
 
 use broker::state::clients::ConnectionId;
 use model::{Millis, Timestamp};
-use store::{Log, Read};
+use store::Read;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
@@ -131,9 +131,10 @@ impl Connection {
     }
 
     /// Lets answers leave that the log has come past. True if more wait.
-    pub fn release(&self, log: &Log) -> bool {
+    pub fn release(&self, core: &Core) -> bool {
         let waits = {
             let mut out = self.out.borrow_mut();
+            let log = core.gateway.broker.log();
             let (committed, written) = (log.committed(), log.written());
             while let Some(mark) = out.marks.front()
                 && mark.end <= if mark.durable { committed } else { written }
@@ -141,6 +142,7 @@ impl Connection {
                 let mark = out.marks.pop_front().expect("looked at above");
                 out.free += mark.len;
                 out.in_flight -= mark.requests;
+                core.gateway.append_latency.record(core.now().since(mark.since), mark.requests);
             }
             !out.marks.is_empty()
         };
@@ -182,7 +184,7 @@ impl Connection {
             out.in_flight -= finished;
             marks.into_iter().for_each(|mark| out.wait_for(mark));
         }
-        if self.release(core.gateway.broker.log()) {
+        if self.release(core) {
             core.wait_for_log(self);
         }
     }
@@ -398,7 +400,7 @@ impl Connection {
             }
         }
         core.marks.replace(found);
-        if self.release(log) {
+        if self.release(core) {
             core.wait_for_log(self);
         }
     }
@@ -430,9 +432,8 @@ fn poll_fill(context: &mut Context<'_>, reader: &mut OwnedReadHalf, buffer: &mut
 pub async fn run(core: Rc<Core>, connection: Rc<Connection>, mut reader: OwnedReadHalf) {
     while !connection.closing.get() {
         let may_read = connection.may_read();
-        let read = poll_fn(|context| {
-            if may_read { connection.poll_read(context, &core, &mut reader) } else { Poll::Pending }
-        });
+        let read =
+            poll_fn(|context| if may_read { connection.poll_read(context, &core, &mut reader) } else { Poll::Pending });
         tokio::select! {
             result = read => {
                 if let Err(end) = result {

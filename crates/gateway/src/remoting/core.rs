@@ -173,6 +173,11 @@ pub fn run(gateway: Arc<Gateway>, handle: Arc<CoreHandle>) -> io::Result<()> {
 }
 
 impl Core {
+    /// The clock as it was last read.
+    pub fn now(&self) -> Timestamp {
+        self.now.get()
+    }
+
     /// The clock, read once for everything this wake-up does.
     pub fn read_clock(&self) -> Timestamp {
         self.now.set((self.gateway.clock)());
@@ -197,7 +202,7 @@ impl Core {
             self.handle.next.wait_for(mark);
         }
         // The log may have moved before it was told to tell us.
-        connection.release(self.gateway.broker.log());
+        connection.release(self);
     }
 
     fn serve_inbox(self: &Rc<Self>) {
@@ -223,9 +228,8 @@ impl Core {
 
     /// Sends the answers the log has come past.
     fn release_answers(&self) {
-        let log = self.gateway.broker.log();
         let still_waits = |connection: &Rc<Connection>| {
-            let waits = connection.release(log);
+            let waits = connection.release(self);
             connection.listed.set(waits);
             waits
         };

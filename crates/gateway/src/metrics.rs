@@ -1,0 +1,235 @@
+//! The numbers of `/metrics`, computed when they are asked for: names and labels of a RocketMQ 5.3 broker for what exists
+//! here, and our own under `kerolox_`.
+//!
+//! Counting happens where things happen, with an atomic add; nothing is kept twice for the sake of a scrape.
+
+use std::fmt;
+use std::sync::Arc;
+
+use broker::ops::consume_stats::{Asked, QueueProgress};
+use broker::state::clients::{Client, MessageModel};
+use broker::state::{groups, topics};
+use model::TopicName;
+use model::config::perm;
+use model::name::RETRY_PREFIX;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use store::Read;
+
+use crate::remoting::Gateway;
+use crate::remoting::latency::BOUNDS_MS;
+
+type Labels = Vec<(&'static str, String)>;
+
+/// See the module.
+pub struct Metrics(pub Arc<Gateway>);
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Collector for Metrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.topics(&mut encoder)?;
+        self.groups(&mut encoder)?;
+        self.clients(&mut encoder)?;
+        self.broker(&mut encoder)?;
+        self.latency(&mut encoder)
+    }
+}
+
+/// One family: its rows are computed by the caller.
+fn family(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    kind: MetricType,
+    rows: &[(Labels, u64)],
+) -> fmt::Result {
+    let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
+    for (labels, value) in rows {
+        let mut row = metric.encode_family(labels)?;
+        match kind {
+            MetricType::Counter => row.encode_counter::<NoLabelSet, _, u64>(value, None)?,
+            _ => row.encode_gauge(value)?,
+        }
+    }
+    Ok(())
+}
+
+impl Metrics {
+    /// The labels every series of a broker has, and these.
+    fn labels<const N: usize>(&self, more: [(&'static str, String); N]) -> Labels {
+        let settings = &self.0.broker.settings;
+        let common = [
+            ("cluster", settings.cluster.clone()),
+            ("node_type", "broker".to_owned()),
+            ("node_id", settings.broker_name.clone()),
+        ];
+        common.into_iter().chain(more).collect()
+    }
+
+    fn topics(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let broker = &self.0.broker;
+        let is_system = |topic: &str| topics::is_system(topic, &broker.settings).to_string();
+        let [mut messages_in, mut bytes_in, mut messages_out, mut bytes_out] = [const { Vec::new() }; 4];
+        broker.machines.topics.for_each(|topic| {
+            let name = topic.config.name.as_str();
+            let [messages, bytes] = topic.traffic.put.reading();
+            if messages > 0 && !topics::belongs_to_group(name) {
+                let kind = ("message_type", "normal".to_owned());
+                let labels = self.labels([("topic", name.to_owned()), kind, ("is_system", is_system(name))]);
+                messages_in.push((labels.clone(), messages));
+                bytes_in.push((labels, bytes));
+            }
+            topic.traffic.for_each_taken(|group, taken| {
+                let [messages, bytes] = taken.flow.reading();
+                let labels = self.labels([
+                    ("topic", name.to_owned()),
+                    ("consumer_group", group.to_string()),
+                    ("is_retry", name.starts_with(RETRY_PREFIX).to_string()),
+                    ("is_system", groups::is_system(group.as_str()).to_string()),
+                ]);
+                messages_out.push((labels.clone(), messages));
+                bytes_out.push((labels, bytes));
+            });
+        });
+        let counter = MetricType::Counter;
+        family(encoder, "rocketmq_messages_in", "Messages stored", counter, &messages_in)?;
+        family(encoder, "rocketmq_throughput_in", "Bytes of records stored", counter, &bytes_in)?;
+        family(encoder, "rocketmq_messages_out", "Messages handed out", counter, &messages_out)?;
+        family(encoder, "rocketmq_throughput_out", "Bytes of records handed out", counter, &bytes_out)
+    }
+
+    fn groups(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let broker = &self.0.broker;
+        let [mut lag, mut in_flight, mut ready] = [const { Vec::new() }; 3];
+        for group in broker.machines.groups.all() {
+            let name = group.config.name.as_str();
+            // Store times may lie on disk; lag needs none, so a scrape never waits for it.
+            let Ok(progress) = broker.consume_stats(name, Asked::Consumed, (self.0.clock)(), Read::Nowait) else {
+                continue;
+            };
+            for of_topic in progress.queues.chunk_by(|a, b| a.topic == b.topic) {
+                let labels = self.group_labels(name, &of_topic[0].topic);
+                let sum = |count: fn(&QueueProgress) -> i64| {
+                    u64::try_from(of_topic.iter().map(count).sum::<i64>()).unwrap_or(0)
+                };
+                let (behind, taken) = (sum(QueueProgress::lag), sum(QueueProgress::in_flight));
+                lag.push((labels.clone(), behind));
+                in_flight.push((labels.clone(), taken));
+                ready.push((labels, behind.saturating_sub(taken)));
+            }
+        }
+        let gauge = MetricType::Gauge;
+        family(encoder, "rocketmq_consumer_lag_messages", "Messages not yet consumed", gauge, &lag)?;
+        let help = "Messages handed out and not yet consumed";
+        family(encoder, "rocketmq_consumer_inflight_messages", help, gauge, &in_flight)?;
+        family(encoder, "rocketmq_consumer_ready_messages", "Messages not yet handed out", gauge, &ready)
+    }
+
+    fn group_labels(&self, group: &str, topic: &TopicName) -> Labels {
+        self.labels([
+            ("consumer_group", group.to_owned()),
+            ("topic", topic.to_string()),
+            ("is_retry", topic.is_retry().to_string()),
+            ("is_system", groups::is_system(group).to_string()),
+        ])
+    }
+
+    fn clients(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let clients = &self.0.broker.clients;
+        let of_client =
+            |client: &Client| [("language", client.language.clone()), ("version", client.version.to_string())];
+        let protocol = || ("protocol_type", "remoting".to_owned());
+        let mut producers: Vec<(Labels, u64)> = Vec::new();
+        for (_, members) in clients.all_producers() {
+            for client in &members {
+                let [language, version] = of_client(client);
+                count(&mut producers, self.labels([language, version, protocol()]));
+            }
+        }
+        let mut consumers: Vec<(Labels, u64)> = Vec::new();
+        for (name, _) in clients.consumer_groups() {
+            let Some(group) = clients.online(name.as_str()) else { continue };
+            let mode = match group.mode.model {
+                Some(MessageModel::Broadcasting) => "broadcasting",
+                Some(MessageModel::Clustering) | None => "clustering",
+            };
+            for client in group.members.values() {
+                let [language, version] = of_client(client);
+                let labels = self.labels([
+                    ("consumer_group", name.to_string()),
+                    language,
+                    version,
+                    ("consume_mode", mode.to_owned()),
+                    protocol(),
+                    ("is_system", groups::is_system(name.as_str()).to_string()),
+                ]);
+                count(&mut consumers, labels);
+            }
+        }
+        let gauge = MetricType::Gauge;
+        family(encoder, "rocketmq_producer_connections", "Producers online", gauge, &producers)?;
+        family(encoder, "rocketmq_consumer_connections", "Consumers online", gauge, &consumers)
+    }
+
+    fn broker(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let broker = &self.0.broker;
+        let (log, counters) = (broker.log(), &broker.counters);
+        let plain = |value: u64| [(self.labels([]), value)];
+        let stored = |value: u64| {
+            let medium = ("storage_medium", "disk".to_owned());
+            [(self.labels([("storage_type", "local".to_owned()), medium]), value)]
+        };
+        let gauge = MetricType::Gauge;
+        let topics = broker.machines.topics.len() as u64;
+        let groups = broker.machines.groups.len() as u64;
+        let unsynced = log.end().since(log.committed());
+        let permission = u64::from(perm::READ | perm::WRITE);
+        let size = log.end().since(log.start());
+        family(encoder, "rocketmq_broker_permission", "4 readable, 2 writable, 6 both", gauge, &plain(permission))?;
+        family(encoder, "rocketmq_topic_number", "Topics", gauge, &plain(topics))?;
+        family(encoder, "rocketmq_consumer_group_number", "Consumer groups", gauge, &plain(groups))?;
+        family(encoder, "rocketmq_storage_size_bytes", "Bytes of log kept", gauge, &stored(size))?;
+        let help = "Bytes appended and not yet durable";
+        family(encoder, "rocketmq_storage_flush_behind_bytes", help, gauge, &stored(unsynced))?;
+        let help = "Bytes appended and not yet visible";
+        family(encoder, "rocketmq_storage_dispatch_behind_bytes", help, gauge, &stored(unsynced))?;
+
+        let connections = self.0.connections() as u64;
+        family(encoder, "kerolox_connections", "Remoting connections open", gauge, &plain(connections))?;
+        let held = broker.machines.arrivals.waiting() as u64;
+        family(encoder, "kerolox_pulls_waiting", "Long polls held now", gauge, &plain(held))?;
+        let timers = broker.machines.timers.lock().len() as u64;
+        family(encoder, "kerolox_timers_waiting", "Messages waiting for their time", gauge, &plain(timers))?;
+        let dead = counters.messages_to_dead_letter.get();
+        let counter = MetricType::Counter;
+        family(encoder, "kerolox_dead_letters", "Messages sent to dead-letter topics", counter, &plain(dead))?;
+        let delivered = counters.timers_delivered.get();
+        family(encoder, "kerolox_timers_delivered", "Timed messages delivered", counter, &plain(delivered))
+    }
+
+    /// From a send's arrival to its answer's leave, the disk included.
+    fn latency(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let (buckets, sum_ms) = self.0.append_latency.reading();
+        let bounds = BOUNDS_MS.iter().map(|bound| *bound as f64).chain([f64::MAX]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(buckets).collect();
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        let help = "From the arrival of a request that appends to its answer's leave";
+        let mut metric =
+            encoder.encode_descriptor("kerolox_append_latency_milliseconds", help, None, MetricType::Histogram)?;
+        metric.encode_family(&self.labels([]))?.encode_histogram::<NoLabelSet>(sum_ms as f64, count, &buckets, None)
+    }
+}
+
+/// One more with these labels.
+fn count(rows: &mut Vec<(Labels, u64)>, labels: Labels) {
+    match rows.iter_mut().find(|(known, _)| *known == labels) {
+        Some((_, number)) => *number += 1,
+        None => rows.push((labels, 1)),
+    }
+}
