@@ -38,7 +38,7 @@ impl Core {
                 self.flusher_wake.wait(&mut stage);
             }
         }
-        stage.sync_wanted = false;
+        (stage.sync_wanted, stage.sync_expected) = (false, false);
         stage.closing
     }
 

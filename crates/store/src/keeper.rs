@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use model::LogOffset;
+use model::{LogOffset, Millis};
 use parking_lot::{Condvar, Mutex};
 
 use crate::core::Core;
@@ -16,6 +16,13 @@ use crate::segment::ZERO_SLICE;
 /// Segments kept ready after the current one. One is enough for the writer; the second is the reserve for system records
 /// when the disk is full.
 const SEGMENTS_AHEAD: u64 = 2;
+
+/// Zeroing begins when one part in so many of the current segment is full: a log that is hardly used does not write
+/// hundreds of megabytes of nothing.
+const ZERO_FROM_PART: u64 = 4;
+
+/// Age of a segment's oldest message at which the next segment is begun.
+const SEGMENT_AGE_MAX: Millis = Millis(24 * 3_600 * 1_000);
 
 /// How often the free space is looked at when nothing else happens.
 const ROUND_EVERY: Duration = Duration::from_secs(1);
@@ -80,7 +87,24 @@ impl Core {
             // Tried again next round. The log itself is not in danger: a restart has more to replay.
             tracing::warn!(%error, "an index or a checkpoint could not be written");
         }
+        self.end_old_segment();
         self.zero_ahead();
+    }
+
+    /// A segment with messages of yesterday is ended even if it is not full: retention and cold storage work by segments.
+    fn end_old_segment(&self) {
+        let now = (self.clock)();
+        let old = {
+            let growing = self.catalog.indexes.growing.read();
+            let newest = growing.iter().next().expect("one index always grows");
+            let end = LogOffset(self.end.load(Ordering::Acquire));
+            // Not while the end of the last one still waits for its sync.
+            let is_current = segment_of(end, self.options.segment_bytes) == newest.start();
+            is_current && newest.messages() > 0 && now.since(newest.base_time()) >= SEGMENT_AGE_MAX
+        };
+        if old && !self.stage.lock().closing {
+            self.stage_segment_end();
+        }
     }
 
     /// Writes zeros into prepared segments, slice by slice, as long as nothing else is to be done and the log does not grow
@@ -117,6 +141,10 @@ impl Core {
 
     /// Zeroes one slice of the next segment that needs it. False: none does.
     fn zero_next(&self) -> io::Result<bool> {
+        let end = LogOffset(self.end.load(Ordering::Acquire));
+        if end.since(segment_of(end, self.options.segment_bytes)) < self.options.segment_bytes / ZERO_FROM_PART {
+            return Ok(false);
+        }
         for base in self.ahead() {
             if let Some(segment) = self.segments.holding(base)
                 && segment.zero_slice(self.options.segment_bytes)?

@@ -41,6 +41,8 @@ pub struct Stage {
     cursor: Cursor,
     /// Something waits for a sync.
     pub sync_wanted: bool,
+    /// The flusher knows that async bytes want a sync within half a second.
+    pub sync_expected: bool,
     pub closing: bool,
     segment_bytes: u64,
 }
@@ -114,6 +116,7 @@ impl Stage {
             open: false,
             cursor: Cursor::default(),
             sync_wanted: false,
+            sync_expected: false,
             closing: false,
             segment_bytes,
         }
@@ -157,14 +160,10 @@ impl Stage {
         self.end = self.end.plus(HEADER_LEN as u64);
     }
 
-    /// Takes what is staged, leaving `empty` in its place. False: nothing is staged.
-    pub fn take(&mut self, empty: &mut Group) -> bool {
-        if self.group.batches.is_empty() {
-            return false;
-        }
+    /// Takes what is staged, leaving `empty` in its place. Only the holder of the turn may.
+    pub fn take(&mut self, empty: &mut Group) {
         self.open = false;
         std::mem::swap(&mut self.group, empty);
-        true
     }
 }
 
@@ -226,7 +225,7 @@ impl Core {
             return Err(AppendError::DiskFull);
         }
         let now = (self.clock)();
-        let (appended, turn_now) = {
+        let (appended, turn_now, wake) = {
             let mut stage = self.stage.lock();
             if stage.closing {
                 return Err(AppendError::ShuttingDown);
@@ -246,10 +245,18 @@ impl Core {
             stage.sync_wanted |= durable;
             self.end.store(stage.end.0, Ordering::Release);
             let turn_now = has_async || stage.staged_bytes() >= TURN_LEN;
-            (Appended { end: stage.end, durable }, turn_now)
+            // Long before appends are refused as busy, a sync makes room.
+            let much = unsynced > self.options.staging_bytes_max as u64 / 4;
+            let wake = has_async && (!stage.sync_expected || much && !stage.sync_wanted);
+            stage.sync_expected |= has_async;
+            stage.sync_wanted |= much;
+            (Appended { end: stage.end, durable }, turn_now, wake)
         };
         if turn_now {
             self.turn();
+        }
+        if wake {
+            self.flusher_wake.notify_one();
         }
         Ok(appended)
     }
@@ -262,6 +269,24 @@ impl Core {
         stage.open = false;
         stage.sync_wanted = true;
         self.end.store(stage.end.0, Ordering::Release);
+    }
+
+    /// Ends the current segment early and begins the next one, so that this one can be sealed.
+    pub fn stage_segment_end(&self) {
+        let mut stage = self.stage.lock();
+        let (committed, segment_bytes) = (self.committed(), self.options.segment_bytes);
+        let segment_end = segment_of(stage.end, segment_bytes).plus(segment_bytes);
+        if segment_end.since(stage.end) >= HEADER_LEN as u64 {
+            stage.begin(FLAG_END, &self.tail, committed);
+        }
+        stage.end = segment_end;
+        stage.open = false;
+        stage.place(0, &self.tail, committed);
+        stage.open = false;
+        stage.sync_wanted = true;
+        self.end.store(stage.end.0, Ordering::Release);
+        drop(stage);
+        self.flusher_wake.notify_one();
     }
 
     /// Writes what is staged, unless somebody else is writing: then that one takes it along.
@@ -283,10 +308,11 @@ impl Core {
     /// Writes one group, applies what is visible when written, and publishes `written`. False: nothing was staged, or the
     /// write failed.
     pub fn write_staged(&self, turn: &mut Turn) -> bool {
-        let mut group = self.spare_groups.lock().pop().unwrap_or_default();
-        if self.failed() || !self.stage.lock().take(&mut group) {
+        if self.failed() || self.stage.lock().staged_bytes() == 0 {
             return false;
         }
+        let mut group = self.spare_groups.lock().pop().unwrap_or_default();
+        self.stage.lock().take(&mut group);
         if let Err(error) = self.write_group(turn, &group) {
             self.fail("writing the log", &error);
             return false;

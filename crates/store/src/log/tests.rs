@@ -8,6 +8,9 @@ use parking_lot::Mutex;
 use super::*;
 use crate::api::{Fact, LoadError, SyncRule};
 
+mod segments;
+mod trouble;
+
 pub const TOPIC: TopicId = TopicId(LogOffset(48));
 const QUEUE: QueueId = QueueId(0);
 
@@ -56,10 +59,14 @@ fn slot_of(log: &Log) -> QueueSlot {
 }
 
 pub fn stage(staged: &mut Staged, slot: QueueSlot, durable: bool, body: &[u8]) {
+    stage_in(staged, QUEUE, slot, durable, body);
+}
+
+fn stage_in(staged: &mut Staged, queue_id: QueueId, slot: QueueSlot, durable: bool, body: &[u8]) {
     let host = "127.0.0.1:10911".parse().expect("an address");
     let new = NewMessage {
         topic: "orders",
-        queue_id: QUEUE,
+        queue_id,
         flag: 0,
         sys_flag: 0,
         born_timestamp: Timestamp(1),
@@ -258,4 +265,16 @@ fn a_durable_record_is_not_found_by_its_offset_before_its_sync() {
     record.clear();
     log.read_at(unseen, Read::Nowait, &mut record).expect("visible when synced");
     assert_eq!(Message::parse(&record).expect("a message").body(), b"durable");
+}
+
+#[test]
+fn async_bytes_are_synced_soon_though_nobody_waits() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let log = open(options(dir.path()), &Arc::default());
+    for body in [b"first", b"later"] {
+        let mut staged = Staged::new();
+        stage(&mut staged, slot_of(&log), false, body);
+        let end = log.append(&mut staged).expect("appended").end;
+        wait_until(&log, |log| log.committed() >= end);
+    }
 }

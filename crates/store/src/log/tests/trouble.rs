@@ -1,0 +1,158 @@
+//! A disk that hangs or fails.
+
+use std::io::IoSlice;
+
+use super::*;
+use crate::disk::File;
+
+/// The disk of the machine, until it is told otherwise.
+struct Troubled {
+    real: RealDisk,
+    trouble: Arc<Trouble>,
+}
+
+#[derive(Default)]
+struct Trouble {
+    /// Held while syncs hang.
+    hang: Mutex<()>,
+    fail_writes: AtomicBool,
+    fail_syncs: AtomicBool,
+}
+
+impl Trouble {
+    fn check(&self, fails: &AtomicBool) -> io::Result<()> {
+        if fails.load(Ordering::SeqCst) { Err(io::Error::other("input/output error")) } else { Ok(()) }
+    }
+}
+
+impl Disk for Troubled {
+    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(TroubledFile { real: self.real.open(name)?, trouble: self.trouble.clone() }))
+    }
+    fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(TroubledFile { real: self.real.create(name)?, trouble: self.trouble.clone() }))
+    }
+    fn create_dir(&self, name: &str) -> io::Result<()> {
+        self.real.create_dir(name)
+    }
+    fn sync_dir(&self, name: &str) -> io::Result<()> {
+        self.real.sync_dir(name)
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.real.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.real.remove(name)
+    }
+    fn list(&self, name: &str) -> io::Result<Vec<String>> {
+        self.real.list(name)
+    }
+    fn space(&self) -> io::Result<crate::disk::Space> {
+        self.real.space()
+    }
+}
+
+struct TroubledFile {
+    real: Arc<dyn File>,
+    trouble: Arc<Trouble>,
+}
+
+impl File for TroubledFile {
+    fn len(&self) -> io::Result<u64> {
+        self.real.len()
+    }
+    fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
+        self.real.read_at(buf, at)
+    }
+    fn read_at_nowait(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
+        self.real.read_at_nowait(buf, at)
+    }
+    fn write_at(&self, slices: &mut [IoSlice<'_>], at: u64) -> io::Result<()> {
+        self.trouble.check(&self.trouble.fail_writes)?;
+        self.real.write_at(slices, at)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        drop(self.trouble.hang.lock());
+        self.trouble.check(&self.trouble.fail_syncs)?;
+        self.real.sync_data()
+    }
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.real.allocate(len)
+    }
+}
+
+fn troubled(dir: &Path) -> (Log, Arc<Trouble>) {
+    let trouble = Arc::new(Trouble::default());
+    let disk = Arc::new(Troubled { real: RealDisk::new(dir), trouble: trouble.clone() });
+    let options = Options { staging_bytes_max: 100_000, ..options(dir) };
+    let log = Log::open_on(disk, options, Arc::<Told>::default(), Arc::new(|| Timestamp(1))).expect("opens");
+    log.start_threads().expect("threads");
+    (log, trouble)
+}
+
+#[test]
+fn while_a_sync_hangs_appends_are_refused_in_the_end_and_reads_go_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (log, trouble) = troubled(dir.path());
+    let slot = slot_of(&log);
+    let mut staged = Staged::new();
+    stage(&mut staged, slot, true, b"durable");
+    let end = log.append(&mut staged).expect("appended").end;
+    wait_until(&log, |log| log.committed() >= end);
+
+    let hang = trouble.hang.lock();
+    let mut appended = 0;
+    let refused = loop {
+        staged.clear();
+        stage(&mut staged, slot, true, &[1; 10_000]);
+        match log.append(&mut staged) {
+            Ok(_) => appended += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, AppendError::Busy { unsynced } if unsynced > 100_000), "{refused}");
+    assert_eq!(log.committed(), end, "nothing is acknowledged");
+    assert_eq!(bodies(&log, slot), [b"durable"]);
+    drop(hang);
+    let end = log.end();
+    wait_until(&log, |log| log.committed() >= end);
+    assert_eq!(bodies(&log, slot).len(), 1 + appended);
+    log.append(&mut staged).expect("the disk is back");
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (log, trouble) = troubled(dir.path());
+    let (send, told) = std::sync::mpsc::channel();
+    let send = Mutex::new(send);
+    log.on_failure(Box::new(move |reason| send.lock().send(reason.to_owned()).expect("heard")));
+    trouble.fail_syncs.store(true, Ordering::SeqCst);
+    let before = log.committed();
+    let mut staged = Staged::new();
+    stage(&mut staged, slot_of(&log), true, b"lost");
+    log.append(&mut staged).expect("appended");
+    let reason = told.recv_timeout(std::time::Duration::from_secs(20)).expect("the owner is told");
+    assert_eq!(reason, "syncing the log: input/output error");
+
+    // That the next sync would work proves nothing about the bytes before.
+    trouble.fail_syncs.store(false, Ordering::SeqCst);
+    assert_eq!(log.append(&mut staged), Err(AppendError::Failed));
+    log.flush();
+    assert!(log.failed());
+    assert_eq!(log.committed(), before);
+    assert!(bodies(&log, slot_of(&log)).is_empty());
+}
+
+#[test]
+fn after_a_failed_write_nothing_is_acknowledged_any_more() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (log, trouble) = troubled(dir.path());
+    trouble.fail_writes.store(true, Ordering::SeqCst);
+    let mut staged = Staged::new();
+    stage(&mut staged, slot_of(&log), false, b"lost");
+    let end = log.append(&mut staged).expect("appended").end;
+    assert!(log.failed());
+    assert!(log.written() < end);
+    assert_eq!(log.append(&mut staged), Err(AppendError::Failed));
+}
