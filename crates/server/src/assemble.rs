@@ -53,11 +53,17 @@ pub struct Ground<'a> {
     pub ports: Ports,
 }
 
+/// An I/O thread.
+type Io = (Arc<CoreHandle>, JoinHandle<()>);
+
+/// One round of a job: answers how long to wait before the next.
+type Round = Box<dyn FnMut(&Gateway, &mut Staged) -> Duration + Send>;
+
 /// The parts at work.
 pub struct Running {
     gateway: Arc<Gateway>,
     acceptors: Vec<AbortHandle>,
-    cores: Vec<(Arc<CoreHandle>, JoinHandle<()>)>,
+    cores: Vec<Io>,
     jobs: Vec<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
     registrar: Registrar,
@@ -178,7 +184,7 @@ fn policy(config: &Config) -> Policy {
     }
 }
 
-fn start_cores(gateway: &Arc<Gateway>) -> Result<Vec<(Arc<CoreHandle>, JoinHandle<()>)>, Failure> {
+fn start_cores(gateway: &Arc<Gateway>) -> Result<Vec<Io>, Failure> {
     let count = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     (0..count)
         .map(|index| {
@@ -197,7 +203,7 @@ fn start_cores(gateway: &Arc<Gateway>) -> Result<Vec<(Arc<CoreHandle>, JoinHandl
 }
 
 fn start_jobs(gateway: &Arc<Gateway>, stop: &Arc<AtomicBool>, policy: Policy) -> Result<Vec<JoinHandle<()>>, Failure> {
-    let repeat = |name: &str, mut round: Box<dyn FnMut(&Gateway, &mut Staged) -> Duration + Send>| {
+    let repeat = |name: &str, mut round: Round| {
         let (gateway, stop) = (Arc::clone(gateway), Arc::clone(stop));
         spawn(name, move || {
             let mut staged = Staged::default();
