@@ -3,12 +3,13 @@
 //! Exit codes: 0 ok, 1 failed, 2 wrong usage or configuration, 4 something outside is in the way (port, lock, damaged log).
 
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use store::Salvaged;
 
 use crate::config::{self, Config, Sources, Values};
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::serve;
 
 /// A message broker for RocketMQ clients in one binary.
@@ -32,8 +33,22 @@ enum Command {
     /// Show settings: all there are, or those in force.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Work on a data directory that no broker uses.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Put load on a server and measure; any server that speaks the remoting protocol.
     Bench(cli::bench::Args),
+}
+
+#[derive(Subcommand)]
+enum StoreCommand {
+    /// Copy what is whole of a log that refuses to open into a new data directory. The original is only read.
+    Salvage {
+        /// The damaged data directory.
+        from: PathBuf,
+        /// The new one; it must not exist.
+        to: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]
@@ -90,10 +105,27 @@ pub fn run(line: CommandLine) -> Result<(), Failure> {
     };
     match command {
         Command::Serve(settings) => serve::run(&settings.load()?.0, settings.dev),
+        Command::Store(StoreCommand::Salvage { from, to }) => {
+            let salvaged = store::salvage(&from, &to).map_err(|error| failure::of_open(&error))?;
+            print(&report(&salvaged, &to))
+        }
         Command::Bench(args) => cli::bench::run(args).map_err(|error| Failure::failed(format!("{error:#}"))),
         Command::Config(ConfigCommand::Docs) => print(&config::docs()),
         Command::Config(ConfigCommand::Show { settings, origin }) => print(&config::show(&settings.load()?.1, origin)),
     }
+}
+
+/// What was kept and what was lost, for the operator who has to decide.
+fn report(salvaged: &Salvaged, to: &Path) -> String {
+    let mut text = format!(
+        "{} batches with {} records above the last checkpoint are whole; the copy ends at log offset {}\n",
+        salvaged.batches, salvaged.records, salvaged.end
+    );
+    for (from, to) in &salvaged.lost {
+        text += &format!("lost: log offsets {from} to {to}, {} bytes\n", to.since(*from));
+    }
+    text += &format!("start it with: kerolox serve --data {}\n", to.display());
+    text
 }
 
 /// Prints to standard output. A reader that went away, as `| head` does, wanted no more.
