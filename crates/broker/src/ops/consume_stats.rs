@@ -137,14 +137,23 @@ impl Broker {
         Ok(progress)
     }
 
-    /// The topics a group has offsets in, sorted.
+    /// The topics a group has offsets in, sorted. Offset 0 of an empty queue is none: a consumer of a new group is told it and
+    /// commits it, for its retry topic above all, and tools would list what nobody has ever used.
     #[must_use]
     pub fn topics_consumed_by(&self, group: &str) -> Vec<TopicName> {
         let offsets = self.machines.offsets.lock().of_group(group);
-        let ids: BTreeSet<_> = offsets.into_iter().map(|((topic, _), _)| topic).collect();
-        let mut names: Vec<_> = ids.into_iter().filter_map(|id| self.machines.topics.name_of(id)).collect();
-        names.sort();
-        names
+        let mut names = BTreeSet::new();
+        for ((topic, queue), offset) in offsets {
+            let Some(name) = self.machines.topics.name_of(topic) else { continue };
+            if names.contains(&name) {
+                continue;
+            }
+            let slot = self.machines.topics.get(name.as_str()).and_then(|topic| topic.slot(&self.log, queue));
+            if offset > QueueOffset::ZERO || slot.is_some_and(|slot| self.has_beyond(slot, QueueOffset::ZERO)) {
+                names.insert(name);
+            }
+        }
+        names.into_iter().collect()
     }
 
     /// The groups that subscribe to a topic or have offsets in it, sorted.
