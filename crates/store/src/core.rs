@@ -53,6 +53,8 @@ pub struct Core {
     pub start: AtomicU64,
     /// Everything below is in a checkpoint.
     pub checkpointed: AtomicU64,
+    /// Bytes of log between two checkpoints: as the options say, or more if checkpoints are large.
+    pub checkpoint_every: AtomicU64,
     pub committed: AtomicU64,
     pub written: AtomicU64,
     pub end: AtomicU64,

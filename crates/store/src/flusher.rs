@@ -77,7 +77,7 @@ impl Core {
         self.committed.store(durable.0, Ordering::Release);
         self.progressed();
         let since = durable.since(LogOffset(self.checkpointed.load(Ordering::Acquire)));
-        if since >= self.options.checkpoint_bytes {
+        if since >= self.checkpoint_every.load(Ordering::Relaxed) {
             self.errands.call();
         }
     }

@@ -151,6 +151,8 @@ pub fn base_of(name: &str, suffix: &str) -> Option<LogOffset> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const HEADER: Header = Header {
@@ -192,6 +194,34 @@ mod tests {
             let noticed = Header::decode(&batch, LogOffset(0x0102)).is_none() || !crc_matches(&batch);
             assert!(noticed, "bit {bit}");
             batch[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_header_reads_back_as_it_was_written(
+            flags in 0..4_u16,
+            epoch: u64,
+            first: u64,
+            records in proptest::collection::vec(any::<u8>(), 0..200),
+            count: u32,
+            behind: u64,
+        ) {
+            let len = u32::try_from(HEADER_LEN + records.len()).expect("small");
+            let (first, committed) = (LogOffset(first), LogOffset(first.saturating_sub(behind)));
+            let header = Header { flags, epoch, first, len, count, committed, crc: 0 };
+            let (left, right) = records.split_at(records.len() / 2);
+            let mut batch = header.seal([left, right].into_iter()).to_vec();
+            batch.extend_from_slice(&records);
+            prop_assert!(crc_matches(&batch));
+            let decoded = Header::decode(&batch, first).expect("a header");
+            prop_assert_eq!(Header { crc: 0, ..decoded }, header);
+        }
+
+        #[test]
+        fn any_bytes_are_a_header_or_not_but_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64), at: u64) {
+            let _ = Header::decode(&bytes, LogOffset(at));
+            let _ = crc_matches(&bytes);
         }
     }
 

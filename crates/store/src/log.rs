@@ -84,6 +84,7 @@ impl Log {
             errands: Errands::default(),
             start: AtomicU64::new(start.0),
             checkpointed: AtomicU64::new(checkpointed.0),
+            checkpoint_every: AtomicU64::new(options.checkpoint_bytes),
             committed: AtomicU64::new(end.0),
             written: AtomicU64::new(end.0),
             end: AtomicU64::new(end.0),

@@ -117,13 +117,24 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// After the last batch: reads what lies behind the end, and refuses if it proves that the end is damage.
-    pub fn finish(mut self) -> Result<Reached, OpenError> {
+    /// After the last batch: reads what lies behind the end, and refuses if it proves that the end is damage. Looks as far
+    /// as `unsynced_max` bytes, and further behind each batch it finds.
+    ///
+    /// That is far enough: no more than that is ever written ahead of what is durable, so if the log went on after these
+    /// bytes were durable, the first batch that says so begins within them.
+    pub fn finish(mut self, unsynced_max: u64) -> Result<Reached, OpenError> {
         let end = self.reached.end;
         let first = segment_of(end, self.segment_bytes);
+        let window = unsynced_max + 2 * BATCH_LEN_MAX as u64;
+        let mut until = end.plus(window);
         for base in self.segments.bases().into_iter().filter(|base| *base >= first) {
             let segment = self.segments.holding(base).expect("listed above");
-            self.look_behind(&segment, end.max(base))?;
+            let mut at = end.max(base);
+            while let Some(header) = self.find_batch(&segment, at, until)? {
+                self.learn(&header);
+                at = header.first.plus(u64::from(header.len));
+                until = at.plus(window);
+            }
         }
         if self.reached.committed > end {
             return Err(self.damage(self.reached.committed));
@@ -131,23 +142,18 @@ impl<'a> Walk<'a> {
         Ok(self.reached)
     }
 
-    /// Learns from every whole batch at or above `from` in `segment`, wherever it starts.
-    fn look_behind(&mut self, segment: &Arc<Segment>, from: LogOffset) -> Result<(), OpenError> {
-        let mut at = from;
-        while let Some(header) = self.find_batch(segment, at)? {
-            self.learn(&header);
-            at = header.first.plus(u64::from(header.len));
-        }
-        Ok(())
-    }
-
-    /// The first whole batch at or above `from` in `segment`, wherever it starts.
-    fn find_batch(&mut self, segment: &Arc<Segment>, from: LogOffset) -> Result<Option<Header>, OpenError> {
+    /// The first whole batch from `from` on and below `until` in `segment`, wherever it starts.
+    fn find_batch(
+        &mut self,
+        segment: &Arc<Segment>,
+        from: LogOffset,
+        until: LogOffset,
+    ) -> Result<Option<Header>, OpenError> {
         let end = segment.base.plus(self.segment_bytes);
         let magic = layout::MAGIC.to_be_bytes();
         let finder = memmem::Finder::new(&magic);
         let mut at = from;
-        while at < end {
+        while at < end.min(until) {
             let len = usize::try_from(end.since(at)).unwrap_or(usize::MAX).min(READ_LEN);
             let bytes = self.window.get(segment, at, len)?;
             if bytes.len() < HEADER_LEN {
@@ -180,7 +186,7 @@ impl<'a> Walk<'a> {
         for base in self.segments.bases().into_iter().filter(|base| *base >= first) {
             let segment = self.segments.holding(base).expect("listed above");
             let mut at = end.max(base);
-            while let Some(header) = self.find_batch(&segment, at)? {
+            while let Some(header) = self.find_batch(&segment, at, LogOffset(u64::MAX))? {
                 if header.epoch >= self.reached.epoch {
                     self.reached.end = header.first;
                     return Ok(Some(header.first));

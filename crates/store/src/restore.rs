@@ -24,6 +24,9 @@ use crate::recovery::{Reached, Walk, io_error};
 use crate::replay::{Replay, reindex};
 use crate::segment::Segments;
 
+/// How far ahead of the durable end an earlier process may have written, whatever the option says today.
+const UNSYNCED_MIN: u64 = 64 * 1024 * 1024;
+
 /// A log as it was found.
 pub struct Restored {
     pub segments: Segments,
@@ -190,7 +193,7 @@ fn replay(
             catalog.seal(&**disk, header.first).map_err(io_error("writing an index"))?;
         }
     }
-    Ok((walk.finish()?, replay.newest()))
+    Ok((walk.finish(UNSYNCED_MIN.max(options.staging_bytes_max as u64))?, replay.newest()))
 }
 
 fn too_many(error: impl std::fmt::Display) -> OpenError {

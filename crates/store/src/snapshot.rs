@@ -16,13 +16,20 @@ use crate::staged::Staged;
 /// `QueueReached` records in one append.
 const REACHED_PER_APPEND: usize = 1_000;
 
+/// A checkpoint waits until the log has grown by so many times its size: at any rate checkpoints take a small part of what
+/// the disk does.
+const LOG_PER_CHECKPOINT: u64 = 8;
+
+/// The most a restart replays: half a second's work.
+const CHECKPOINT_EVERY_MAX: u64 = 512 * 1024 * 1024;
+
 impl Core {
     /// Seals full segments, and takes a checkpoint if enough log has gathered since the last.
     pub fn seal_and_checkpoint(&self) -> io::Result<()> {
         let mut checkpoints = self.checkpoints.lock();
         self.catalog.seal(&*self.disk, self.apply.lock().applied)?;
         let since = self.committed().since(LogOffset(self.checkpointed.load(Ordering::Acquire)));
-        if since >= self.options.checkpoint_bytes {
+        if since >= self.checkpoint_every.load(Ordering::Relaxed) {
             self.take_checkpoint(&mut checkpoints, false)?;
         }
         Ok(())
@@ -55,6 +62,10 @@ impl Core {
             Checkpoint { facts, queues: saved_queues, units, projections: self.observer.save() }
         };
         checkpoints.write(&checkpoint)?;
+        let bytes = checkpoint.queues.len() + checkpoint.units.len() + checkpoint.projections.len();
+        let every = (bytes as u64 * LOG_PER_CHECKPOINT)
+            .clamp(self.options.checkpoint_bytes, CHECKPOINT_EVERY_MAX.max(self.options.checkpoint_bytes));
+        self.checkpoint_every.store(every, Ordering::Relaxed);
         self.checkpointed.store(checkpoint.facts.at.0, Ordering::Release);
         Ok(())
     }

@@ -126,3 +126,40 @@ impl Staged {
         &self.bytes[entry.start..entry.start + entry.len as usize]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(staged: &mut Staged, bytes: &[u8], keys: &[u64]) -> usize {
+        let write = |out: &mut Vec<u8>| {
+            let start = out.len();
+            out.extend_from_slice(bytes);
+            Ok(start..out.len())
+        };
+        staged.message(QueueSlot(0), true, 0, write, keys.iter().copied()).expect("written")
+    }
+
+    #[test]
+    fn giving_up_the_last_entries_leaves_the_others_as_they_were() {
+        let mut staged = Staged::new();
+        assert_eq!(message(&mut staged, b"first", &[1, 2]), 0);
+        assert_eq!(message(&mut staged, b"second", &[3]), 1);
+        assert_eq!(message(&mut staged, b"third", &[4, 5]), 2);
+        staged.truncate(5);
+        assert_eq!((staged.len(), staged.bytes_len(), &staged.keys[..]), (3, 16, &[1, 2, 3, 4, 5][..]));
+        staged.truncate(1);
+        assert_eq!((staged.len(), staged.record(0), &staged.keys[..]), (1, &b"first"[..], &[1, 2][..]));
+        staged.clear();
+        assert!(staged.is_empty() && staged.bytes_len() == 0 && staged.keys.is_empty());
+    }
+
+    #[test]
+    fn a_message_that_cannot_be_encoded_is_not_staged() {
+        let mut staged = Staged::new();
+        message(&mut staged, b"first", &[1]);
+        let refused = |_: &mut Vec<u8>| Err(EncodeError::TopicTooLong { len: 300 });
+        assert!(staged.message(QueueSlot(0), true, 0, refused, [9].into_iter()).is_err());
+        assert_eq!((staged.len(), staged.bytes_len(), &staged.keys[..]), (1, 5, &[1][..]));
+    }
+}

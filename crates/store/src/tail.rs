@@ -258,3 +258,78 @@ impl Pinned {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SEGMENT: u64 = 64 * 1024;
+
+    fn bytes_at(at: u64, len: usize) -> Vec<u8> {
+        (at..at + len as u64)
+            .map(|position| u8::try_from(position.wrapping_mul(31) >> 3 & 0xFF).expect("masked"))
+            .collect()
+    }
+
+    proptest! {
+        /// Whatever is written in order reads back wherever it lies, until it is durable and its chunk is needed elsewhere.
+        #[test]
+        fn what_is_written_reads_back(
+            floor in 0..200_000_u64,
+            lens in proptest::collection::vec(1..40_000_usize, 1..40),
+            durable_behind in 0..150_000_u64,
+        ) {
+            let tail = Tail::new(SEGMENT, 2 * 64 * 1024, LogOffset(floor));
+            let mut cursor = Cursor::default();
+            let mut written = Vec::new();
+            let mut end = floor;
+            for len in lens {
+                let durable = LogOffset(end.saturating_sub(durable_behind));
+                // SAFETY: One thread.
+                unsafe { tail.write(&mut cursor, LogOffset(end), &bytes_at(end, len), durable) };
+                written.push((end, len));
+                end += len as u64;
+                for (at, len) in &written {
+                    let mut out = vec![1, 2, 3];
+                    // SAFETY: One thread.
+                    let there = unsafe { tail.read(LogOffset(*at), *len, &mut out) };
+                    prop_assert!(there || *at < durable.0, "un-synced bytes stay");
+                    prop_assert_eq!(&out[..3], &[1, 2, 3]);
+                    prop_assert_eq!(&out[3..], if there { bytes_at(*at, *len) } else { Vec::new() });
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_there_before_the_open_is_not_in_memory() {
+        let tail = Tail::new(SEGMENT, 1 << 20, LogOffset(1_000));
+        // SAFETY: One thread.
+        unsafe { tail.write(&mut Cursor::default(), LogOffset(1_000), &[7; 10], LogOffset::ZERO) };
+        let mut out = Vec::new();
+        // SAFETY: One thread.
+        assert!(!unsafe { tail.read(LogOffset(999), 2, &mut out) });
+        // SAFETY: One thread.
+        assert!(unsafe { tail.read(LogOffset(1_000), 2, &mut out) });
+        assert_eq!(out, [7, 7]);
+    }
+
+    #[test]
+    fn a_pinned_range_comes_in_the_pieces_of_its_chunks() {
+        let tail = Tail::new(SEGMENT, 1 << 20, LogOffset::ZERO);
+        let bytes = bytes_at(0, 150_000);
+        // SAFETY: One thread.
+        unsafe { tail.write(&mut Cursor::default(), LogOffset::ZERO, &bytes, LogOffset::ZERO) };
+        let pinned = tail.pin(LogOffset(10), 140_000);
+        // SAFETY: One thread.
+        unsafe { pinned.overwrite(LogOffset(65_534), &[9; 4]) };
+        // SAFETY: One thread.
+        let pieces: Vec<_> = unsafe { pinned.pieces(LogOffset(60_000), 10_000) }.collect();
+        assert_eq!(pieces.iter().map(|piece| piece.len()).collect::<Vec<_>>(), [5_536, 4_464]);
+        assert_eq!(pieces[0][5_534..], [9, 9]);
+        assert_eq!(pieces[1][..2], [9, 9]);
+        assert_eq!(pieces[1][2..], bytes[65_538..70_000]);
+    }
+}

@@ -1,7 +1,7 @@
 //! The disk of the machine: `pwritev`, `preadv2(RWF_NOWAIT)`, `fdatasync`, `fallocate`.
 
 use std::fs;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -95,7 +95,7 @@ impl File for RealFile {
     #[cfg(target_os = "linux")]
     fn read_at_nowait(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
         let flags = rustix::io::ReadWriteFlags::NOWAIT;
-        match rustix::io::preadv2(&self.file, &mut [IoSliceMut::new(buf)], at, flags) {
+        match rustix::io::preadv2(&self.file, &mut [io::IoSliceMut::new(buf)], at, flags) {
             // A file system without the flag: the caller then goes to a reader thread.
             Err(rustix::io::Errno::OPNOTSUPP) => Err(io::ErrorKind::WouldBlock.into()),
             other => Ok(other?),

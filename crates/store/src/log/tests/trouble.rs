@@ -47,7 +47,7 @@ impl Disk for Troubled {
     fn list(&self, name: &str) -> io::Result<Vec<String>> {
         self.real.list(name)
     }
-    fn space(&self) -> io::Result<crate::disk::Space> {
+    fn space(&self) -> io::Result<Space> {
         self.real.space()
     }
 }
