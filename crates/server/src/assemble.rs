@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use broker::{Broker, Machines, Settings};
-use gateway::registration::{OwnNamesrv, Registrar};
 use gateway::metrics::Metrics;
+use gateway::registration::{OwnNamesrv, Registrar};
 use gateway::remoting::core::{self, CoreHandle};
 use gateway::remoting::{Gateway, Limits, accept};
 use model::{Millis, Timestamp};

@@ -33,7 +33,10 @@ mod tests {
     #[test]
     fn a_late_send_keeps_its_fields_and_anything_else_is_busy() {
         let mut frames = Vec::new();
-        Response::new(7, ResponseCode::SUCCESS).field("msgId", "A").field("queueId", 3).write(Encoding::Json, &mut frames);
+        Response::new(7, ResponseCode::SUCCESS)
+            .field("msgId", "A")
+            .field("queueId", 3)
+            .write(Encoding::Json, &mut frames);
         Response::new(8, ResponseCode::SUCCESS).write(Encoding::Binary, &mut frames);
         let mut late = Vec::new();
         rewrite(&frames, &mut late);

@@ -116,12 +116,7 @@ impl ConnectionMailbox {
 
     /// Asks the client something; `on_answer` runs on the client's I/O thread, at `deadline` with `None`.
     /// False if the client cannot be asked now; `on_answer` is dropped then.
-    pub fn call<'r>(
-        &self,
-        request: impl FnOnce(i32) -> Request<'r>,
-        deadline: Timestamp,
-        on_answer: OnAnswer,
-    ) -> bool {
+    pub fn call<'r>(&self, request: impl FnOnce(i32) -> Request<'r>, deadline: Timestamp, on_answer: OnAnswer) -> bool {
         let opaque = self.next_opaque.fetch_add(1, Ordering::Relaxed);
         {
             let mut calls = self.calls.lock();
