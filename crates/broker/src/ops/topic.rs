@@ -118,6 +118,10 @@ fn modify(before: Option<BTreeMap<String, String>>, changes: &str) -> Result<BTr
     let mut attributes = before.unwrap_or_default();
     for change in changes.split(',').map(str::trim).filter(|change| !change.is_empty()) {
         let (sign, rest) = change.split_at_checked(1).unwrap_or_default();
+        let malformed = || format!("{change:?} is not of the form +key=value or -key");
+        if !matches!(sign, "+" | "-") {
+            return Err(malformed());
+        }
         let (key, value) = rest.split_once('=').map_or((rest, None), |(key, value)| (key, Some(value)));
         let Some((_, allowed, changeable)) = ATTRIBUTES.iter().find(|(name, _, _)| *name == key) else {
             let names: Vec<_> = ATTRIBUTES.iter().map(|(name, _, _)| *name).collect();
@@ -133,7 +137,7 @@ fn modify(before: Option<BTreeMap<String, String>>, changes: &str) -> Result<BTr
             ("+", Some(value)) => return Err(format!("{key} is {value:?}, allowed is one of {}", allowed.join(", "))),
             ("-", None) if attributes.remove(key).is_some() => {}
             ("-", None) => return Err(format!("attempt to delete a nonexistent key: {key}")),
-            _ => return Err(format!("{change:?} is not of the form +key=value or -key")),
+            _ => return Err(malformed()),
         }
     }
     Ok(attributes)
