@@ -48,12 +48,13 @@ pub struct Windows {
     pub day: Growth,
 }
 
-/// A flow of messages: into a topic, or from a topic to a group.
+/// A flow of messages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct FlowKey {
-    pub topic: TopicId,
-    /// `None`: into the topic.
-    pub group: Option<GroupName>,
+pub enum FlowKey {
+    IntoBroker,
+    OutOfBroker,
+    IntoTopic(TopicId),
+    ToGroup(TopicId, GroupName),
 }
 
 /// Readings of `N` counters, oldest first, of the last `keep` and one older than that.
@@ -275,7 +276,7 @@ mod tests {
         Totals { messages_in, ..Totals::default() }
     }
 
-    const KEY: FlowKey = FlowKey { topic: TopicId(model::LogOffset(48)), group: None };
+    const KEY: FlowKey = FlowKey::IntoTopic(TopicId(model::LogOffset(48)));
 
     #[test]
     fn rates_are_over_ten_seconds_a_minute_and_ten_minutes() {

@@ -14,16 +14,21 @@ impl Broker {
         if !rates.flows_due(now) {
             return;
         }
+        let mut note = |key, reading: [u64; 2]| {
+            if reading[0] > 0 {
+                rates.note_flow(now, key, reading);
+            }
+        };
+        let counters = &self.counters;
+        note(FlowKey::IntoBroker, [counters.messages_in.get(), counters.bytes_in.get()]);
+        note(FlowKey::OutOfBroker, [counters.messages_out.get(), counters.bytes_out.get()]);
         self.machines.topics.for_each(|topic| {
             let traffic = &topic.traffic;
-            let mut note = |group, reading: [u64; 2]| {
-                if reading[0] > 0 {
-                    rates.note_flow(now, FlowKey { topic: topic.id, group }, reading);
-                }
-            };
-            note(None, traffic.put.reading());
+            note(FlowKey::IntoTopic(topic.id), traffic.put.reading());
             traffic.forget_taken(|group| self.machines.groups.get(group.as_str()).is_none());
-            traffic.for_each_taken(|group, taken| note(Some(group.clone()), taken.flow.reading()));
+            traffic.for_each_taken(|group, taken| {
+                note(FlowKey::ToGroup(topic.id, group.clone()), taken.flow.reading());
+            });
         });
         rates.flows_noted(now);
     }

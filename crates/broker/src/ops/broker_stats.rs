@@ -6,7 +6,7 @@
 use model::{GroupName, Timestamp};
 
 use crate::broker::Broker;
-use crate::rates::{FlowKey, Growth, Windows};
+use crate::rates::{FlowKey, Windows};
 
 /// Index of messages and of bytes in a flow's reading.
 const MESSAGES: usize = 0;
@@ -21,8 +21,14 @@ impl Broker {
             "TOPIC_PUT_SIZE" => self.put_stats(key, BYTES, now),
             "GROUP_GET_NUMS" => self.taken_stats(key, MESSAGES, now),
             "GROUP_GET_SIZE" => self.taken_stats(key, BYTES, now),
-            "BROKER_PUT_NUMS" if key == self.settings.cluster => Some(self.whole(now, |growth| growth.messages_in())),
-            "BROKER_GET_NUMS" if key == self.settings.cluster => Some(self.whole(now, |growth| growth.messages_out())),
+            "BROKER_PUT_NUMS" if key == self.settings.cluster => {
+                let reading = [self.counters.messages_in.get(), self.counters.bytes_in.get()];
+                self.flow_stats(FlowKey::IntoBroker, reading, MESSAGES, now)
+            }
+            "BROKER_GET_NUMS" if key == self.settings.cluster => {
+                let reading = [self.counters.messages_out.get(), self.counters.bytes_out.get()];
+                self.flow_stats(FlowKey::OutOfBroker, reading, MESSAGES, now)
+            }
             _ => None,
         }
     }
@@ -30,24 +36,18 @@ impl Broker {
     fn put_stats(&self, topic: &str, which: usize, now: Timestamp) -> Option<Windows> {
         let topic = self.machines.topics.get(topic)?;
         let reading = topic.traffic.put.reading();
-        self.flow_stats(FlowKey { topic: topic.id, group: None }, reading, which, now)
+        self.flow_stats(FlowKey::IntoTopic(topic.id), reading, which, now)
     }
 
     fn taken_stats(&self, topic_and_group: &str, which: usize, now: Timestamp) -> Option<Windows> {
         let (topic, group) = topic_and_group.split_once('@')?;
         let topic = self.machines.topics.get(topic)?;
         let taken = topic.traffic.taken_by(group, topic.config.read_queues)?;
-        let key = FlowKey { topic: topic.id, group: Some(GroupName::trusted(group)) };
+        let key = FlowKey::ToGroup(topic.id, GroupName::trusted(group));
         self.flow_stats(key, taken.flow.reading(), which, now)
     }
 
     fn flow_stats(&self, key: FlowKey, reading: [u64; 2], which: usize, now: Timestamp) -> Option<Windows> {
         (reading[MESSAGES] > 0).then(|| self.rates.lock().flow(now, &key, reading)[which])
-    }
-
-    /// The broker's own counters reach back ten minutes.
-    fn whole(&self, now: Timestamp, of: impl Fn(&crate::rates::BrokerGrowth) -> Growth) -> Windows {
-        let [_, minute, ten_minutes] = self.rates.lock().broker(now, self.totals());
-        Windows { minute: of(&minute), hour: of(&ten_minutes), day: Growth { count: 0, secs: 1.0 } }
     }
 }

@@ -130,7 +130,7 @@ impl Broker {
             });
         }
         if let Some(taken) = taken {
-            let key = FlowKey { topic: topic.id, group: Some(GroupName::trusted(group)) };
+            let key = FlowKey::ToGroup(topic.id, GroupName::trusted(group));
             let [messages, _] = self.rates.lock().flow(now, &key, taken.flow.reading());
             progress.per_second = messages.minute.per_second();
         }

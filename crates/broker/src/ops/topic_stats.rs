@@ -64,8 +64,8 @@ impl Broker {
 
     /// Messages stored in a topic a second, over the last minute.
     fn put_per_second(&self, topic: &Topic, now: Timestamp) -> f64 {
-        let key = FlowKey { topic: topic.id, group: None };
-        let [messages, _] = self.rates.lock().flow(now, &key, topic.traffic.put.reading());
+        let reading = topic.traffic.put.reading();
+        let [messages, _] = self.rates.lock().flow(now, &FlowKey::IntoTopic(topic.id), reading);
         messages.minute.per_second()
     }
 

@@ -2,11 +2,12 @@
 //!
 //! `rates` makes rates of it. In memory only: after a restart everything begins at 0.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::{GroupName, QueueId, QueueOffset};
-use papaya::HashMap;
+use parking_lot::RwLock;
 
 use crate::counters::Counter;
 
@@ -79,36 +80,38 @@ impl Taken {
 pub struct Traffic {
     /// What was stored.
     pub put: Flow,
-    taken: HashMap<GroupName, Arc<Taken>>,
+    /// Read-locked once a pull that finds something. A lock-free table would cost more than a kilobyte a topic.
+    taken: RwLock<BTreeMap<GroupName, Arc<Taken>>>,
 }
 
 impl Traffic {
     /// What `group` has taken of the topic, which has `queues` queues to read. `None`: nothing was counted yet.
     #[must_use]
     pub fn taken_by(&self, group: &str, queues: u32) -> Option<Arc<Taken>> {
-        let pinned = self.taken.pin();
-        let known = pinned.get(group)?;
+        let known = Arc::clone(self.taken.read().get(group)?);
         if known.handed_out.len() >= queues as usize {
-            return Some(Arc::clone(known));
+            return Some(known);
         }
         let grown = Arc::new(known.grown(queues));
-        pinned.insert(GroupName::trusted(group), Arc::clone(&grown));
+        self.taken.write().insert(GroupName::trusted(group), Arc::clone(&grown));
         Some(grown)
     }
 
     /// Begins to count what `group` takes.
     pub fn begin_taken_by(&self, group: &GroupName, queues: u32) -> Arc<Taken> {
-        Arc::clone(self.taken.pin().get_or_insert_with(group.clone(), || Arc::new(Taken::new(queues))))
+        Arc::clone(self.taken.write().entry(group.clone()).or_insert_with(|| Arc::new(Taken::new(queues))))
     }
 
     /// Looks at what each group has taken.
     pub fn for_each_taken(&self, mut look: impl FnMut(&GroupName, &Taken)) {
-        self.taken.pin().iter().for_each(|(group, taken)| look(group, taken));
+        self.taken.read().iter().for_each(|(group, taken)| look(group, taken));
     }
 
     /// Stops counting for groups that are gone.
     pub fn forget_taken(&self, mut gone: impl FnMut(&GroupName) -> bool) {
-        self.taken.pin().retain(|group, _| !gone(group));
+        if !self.taken.read().is_empty() {
+            self.taken.write().retain(|group, _| !gone(group));
+        }
     }
 }
 
