@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use gateway::remoting::turn::Peer;
 use wire::remoting::code::{RequestCode, ResponseCode};
 use wire::remoting::command::Header;
 use wire::remoting::frame::{Encoding, next_frame};
@@ -28,22 +29,30 @@ fn table(page: &str, heading: &str) -> BTreeMap<i32, Vec<String>> {
     rows
 }
 
-fn is_served(host: &Host, code: RequestCode) -> bool {
+/// The answer to a request without fields and body. `None`: it waits for something, so it was understood.
+fn answer_to(host: &Host, peer: &Peer, code: RequestCode) -> Option<ResponseCode> {
     let mut frame = Vec::new();
     Request::new(1, code).write(Encoding::Json, &mut frame);
-    match host.ask(&host.peer(1), &frame) {
-        Asked::Waits => true,
+    match host.ask(peer, &frame) {
+        Asked::Waits => None,
         Asked::Answered(answer) => {
             let answer = next_frame(&answer).expect("a frame").expect("whole");
-            let header = Header::parse(&answer).expect("a header");
-            header.response_code() != ResponseCode::REQUEST_CODE_NOT_SUPPORTED
+            Some(Header::parse(&answer).expect("a header").response_code())
         }
     }
 }
 
+fn is_served(host: &Host, code: RequestCode) -> bool {
+    answer_to(host, &host.peer(1), code) != Some(ResponseCode::REQUEST_CODE_NOT_SUPPORTED)
+}
+
+fn page() -> String {
+    std::fs::read_to_string(PAGE).expect("docs/protocols.md is part of the project")
+}
+
 #[test]
 fn the_page_names_every_code_and_tells_the_truth() {
-    let page = std::fs::read_to_string(PAGE).expect("docs/protocols.md is part of the project");
+    let page = page();
     let (served, not_served) = (table(&page, "Served"), table(&page, "Not served"));
     let host = Host::start();
     for &code in RequestCode::ALL {
@@ -70,4 +79,14 @@ fn the_page_names_every_code_and_tells_the_truth() {
     }
     let known = |code: &&i32| RequestCode(**code).name().is_some();
     assert_eq!(served.keys().chain(not_served.keys()).find(|code| !known(code)), None, "a code nobody knows");
+}
+
+#[test]
+fn from_afar_exactly_the_marked_codes_are_refused() {
+    let host = Host::start();
+    let stranger = host.peer_at("192.0.2.7:40000", 1);
+    let refused = |code: &i32| answer_to(&host, &stranger, RequestCode(*code)) == Some(ResponseCode::NO_PERMISSION);
+    let served = table(&page(), "Served");
+    let marked: Vec<_> = served.iter().filter(|(_, cells)| !cells[3].is_empty()).map(|(code, _)| *code).collect();
+    assert_eq!(served.keys().copied().filter(refused).collect::<Vec<_>>(), marked);
 }

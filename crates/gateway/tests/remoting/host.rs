@@ -69,8 +69,13 @@ impl Host {
 
     /// A connection from loopback.
     pub fn peer(&self, id: u64) -> Peer {
+        self.peer_at("127.0.0.1:40000", id)
+    }
+
+    /// A connection from `address`.
+    pub fn peer_at(&self, address: &str, id: u64) -> Peer {
         let mailbox = ConnectionMailbox::new(ConnectionId(id), Arc::new(CoreHandle::default()));
-        Peer { address: "127.0.0.1:40000".parse().expect("an address"), mailbox: Arc::new(mailbox) }
+        Peer { address: address.parse().expect("an address"), mailbox: Arc::new(mailbox) }
     }
 
     /// Asks, and waits for the log where the answer does.
