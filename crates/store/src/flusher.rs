@@ -3,13 +3,17 @@
 //! No timer and no minimum: while one sync runs, the next group forms. Only when everything staged is async does it wait,
 //! half a second at most, so that little is lost with the power.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use model::LogOffset;
+use parking_lot::MutexGuard;
 
 use crate::api::Fault;
 use crate::core::Core;
+use crate::segment::Segment;
+use crate::writer::Turn;
 
 /// How long async bytes may stay un-synced.
 const ASYNC_SYNC_EVERY: Duration = Duration::from_millis(500);
@@ -51,6 +55,22 @@ impl Core {
             self.write_staged(&mut turn);
             (std::mem::take(&mut turn.dirty), self.written())
         };
+        self.sync_and_commit(&dirty, written);
+    }
+
+    /// As [`Core::flush`], and keeps everybody from writing as long as the guards live: all that is applied is durable.
+    /// Whoever lets them go takes a [`Core::turn`] for those who left their bytes.
+    pub fn quiesce(&self) -> (MutexGuard<'_, ()>, MutexGuard<'_, Turn>) {
+        let sync = self.sync.lock();
+        let mut turn = self.turn.lock();
+        self.write_staged(&mut turn);
+        let dirty = std::mem::take(&mut turn.dirty);
+        self.sync_and_commit(&dirty, self.written());
+        (sync, turn)
+    }
+
+    /// Syncs `dirty`, which is all that was written up to `written` since the last sync, and publishes that.
+    fn sync_and_commit(&self, dirty: &[Arc<Segment>], written: LogOffset) {
         if self.failed() || written <= self.committed() {
             return;
         }
@@ -60,7 +80,7 @@ impl Core {
         }
         if self.options.fault != Some(Fault::NoSync) {
             // The older segment first: `committed` crosses a switch only when both are durable.
-            for segment in &dirty {
+            for segment in dirty {
                 if let Err(error) = segment.file.sync_data() {
                     self.fail("syncing the log", &error);
                     return;

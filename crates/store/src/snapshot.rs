@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use model::record::system::System;
 use model::{LogOffset, Timestamp};
 
-use crate::api::AppendError;
+use crate::api::{AppendError, SyncRule};
 use crate::checkpoint::{Checkpoint, Checkpoints, Facts};
 use crate::core::Core;
 use crate::layout::{LOG_DIR, index_name, segment_of};
@@ -44,23 +44,18 @@ impl Core {
 
     /// `base`: what changed is not only what was appended.
     fn take_checkpoint(&self, checkpoints: &mut Checkpoints, base: bool) -> io::Result<()> {
-        let checkpoint = {
-            let apply = self.apply.lock();
-            let at = apply.applied;
-            if !base && at.0 == self.checkpointed.load(Ordering::Acquire) && checkpoints.since(false) == Some(at) {
-                return Ok(());
-            }
-            let queues = &self.catalog.queues;
-            let since = checkpoints.since(queues.take_needs_base() || base).filter(|since| *since < at);
-            let growing = self.catalog.indexes.growing.read();
-            let (mut saved_queues, mut units) = (Vec::new(), Vec::new());
-            queues.save(since, at, |slot| growing.ahead(slot, at), &mut saved_queues);
-            growing.save(since, at, queues, &mut units);
-            // All that is applied was synced before.
-            let committed = self.committed().max(at);
-            let facts = Facts { at, since, epoch: self.epoch, start: self.start(), committed };
-            Checkpoint { facts, queues: saved_queues, units, projections: self.observer.save() }
-        };
+        // Async system records are applied before they are durable, and projections do not tell them apart: for a moment
+        // nothing may be ahead.
+        let quiet = (self.options.sync == SyncRule::Async).then(|| self.quiesce());
+        let checkpoint = self.snapshot(checkpoints, base);
+        if quiet.is_some() {
+            drop(quiet);
+            self.turn();
+        }
+        if self.failed() {
+            return Err(io::Error::other(AppendError::Failed.to_string()));
+        }
+        let Some(checkpoint) = checkpoint else { return Ok(()) };
         checkpoints.write(&checkpoint)?;
         let bytes = checkpoint.queues.len() + checkpoint.units.len() + checkpoint.projections.len();
         let every = (bytes as u64 * LOG_PER_CHECKPOINT)
@@ -68,6 +63,25 @@ impl Core {
         self.checkpoint_every.store(every, Ordering::Relaxed);
         self.checkpointed.store(checkpoint.facts.at.0, Ordering::Release);
         Ok(())
+    }
+
+    /// What a checkpoint holds now; `None` if nothing has changed since the last.
+    fn snapshot(&self, checkpoints: &Checkpoints, base: bool) -> Option<Checkpoint> {
+        let apply = self.apply.lock();
+        let at = apply.applied;
+        if !base && at.0 == self.checkpointed.load(Ordering::Acquire) && checkpoints.since(false) == Some(at) {
+            return None;
+        }
+        let queues = &self.catalog.queues;
+        let since = checkpoints.since(queues.take_needs_base() || base).filter(|since| *since < at);
+        let growing = self.catalog.indexes.growing.read();
+        let (mut saved_queues, mut units) = (Vec::new(), Vec::new());
+        queues.save(since, at, |slot| growing.ahead(slot, at), &mut saved_queues);
+        growing.save(since, at, queues, &mut units);
+        // All below `at` was synced before it was applied.
+        let committed = self.committed().max(at);
+        let facts = Facts { at, since, epoch: self.epoch, start: self.start(), committed };
+        Some(Checkpoint { facts, queues: saved_queues, units, projections: self.observer.save() })
     }
 
     /// Up to where the log may be trimmed by `policy`.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use model::record::message::{self, NewMessage};
 use model::record::system::System;
 use model::{LogOffset, QueueId, Timestamp};
-use store::{AppendError, Fault, Log, OpenError, Options, Staged};
+use store::{AppendError, Fault, Log, OpenError, Options, Staged, SyncRule};
 
 use crate::disk::{Event, RecordedDisk};
 use crate::history::{Entry, History, Projection, QUEUES, TOPICS, topic_id};
@@ -23,14 +23,31 @@ pub enum Style {
     Uniform,
 }
 
+/// How the logs of a run are opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setup {
+    pub fault: Option<Fault>,
+    /// The rule of system records.
+    pub sync: SyncRule,
+}
+
+impl Setup {
+    /// One run in four has async system records.
+    pub fn of(seed: u64) -> Setup {
+        let sync = if seed.is_multiple_of(4) { SyncRule::Async } else { SyncRule::Group };
+        Setup { fault: None, sync }
+    }
+}
+
 /// Opens a log on `disk`. `seen` notes what its observer is told.
-pub fn open(disk: &Arc<RecordedDisk>, fault: Option<Fault>, seen: bool) -> Result<(Log, Arc<Projection>), OpenError> {
+pub fn open(disk: &Arc<RecordedDisk>, setup: Setup, seen: bool) -> Result<(Log, Arc<Projection>), OpenError> {
     let options = Options {
         segment_bytes: SEGMENT_BYTES,
         tail_cache_bytes: 256 * 1024,
         checkpoint_bytes: 96 * 1024,
         reader_threads: 1,
-        fault,
+        fault: setup.fault,
+        sync: setup.sync,
         ..Options::new("recorded")
     };
     let projection = Arc::new(Projection { seen: seen.then(|| disk.clone()), ..Projection::default() });
@@ -41,7 +58,15 @@ pub fn open(disk: &Arc<RecordedDisk>, fault: Option<Fault>, seen: bool) -> Resul
 }
 
 /// Does `steps` things to the log.
-pub fn run(log: &Log, disk: &RecordedDisk, history: &mut History, style: Style, steps: usize, rng: &mut Rng) {
+pub fn run(
+    log: &Log,
+    disk: &RecordedDisk,
+    history: &mut History,
+    setup: Setup,
+    style: Style,
+    steps: usize,
+    rng: &mut Rng,
+) {
     let mut staged = Staged::new();
     for _ in 0..steps {
         match (style, rng.below(100)) {
@@ -54,22 +79,22 @@ pub fn run(log: &Log, disk: &RecordedDisk, history: &mut History, style: Style, 
                 disk.note(Event::Trim(to.0));
                 log.trim(to).expect("the disk works");
             }
-            (Style::Uniform, _) => append_uniform(log, history, &mut staged),
-            (Style::Mixed, _) => append_mixed(log, history, &mut staged, rng),
+            (Style::Uniform, _) => append_uniform(log, history, setup, &mut staged),
+            (Style::Mixed, _) => append_mixed(log, history, setup, &mut staged, rng),
         }
         disk.note(Event::Committed(log.committed().0));
     }
 }
 
-fn append_uniform(log: &Log, history: &mut History, staged: &mut Staged) {
+fn append_uniform(log: &Log, history: &mut History, setup: Setup, staged: &mut Staged) {
     staged.clear();
     // The body tells one from another; its size does not.
     let body = format!("{:0>200}", history.entries.len() * 31 + log.epoch() as usize);
     stage_message(log, staged, 0, 0, false, body.as_bytes());
-    append(log, history, staged, &[Some((0, 0, false))]);
+    append(log, history, setup, staged, &[Some((0, 0, false))]);
 }
 
-fn append_mixed(log: &Log, history: &mut History, staged: &mut Staged, rng: &mut Rng) {
+fn append_mixed(log: &Log, history: &mut History, setup: Setup, staged: &mut Staged, rng: &mut Rng) {
     staged.clear();
     let mut what = Vec::new();
     for _ in 0..1 + rng.below(4) {
@@ -96,7 +121,7 @@ fn append_mixed(log: &Log, history: &mut History, staged: &mut Staged, rng: &mut
         stage_message(log, staged, topic, queue, durable, &body);
         what.push(Some((topic, queue, durable)));
     }
-    append(log, history, staged, &what);
+    append(log, history, setup, staged, &what);
 }
 
 fn stage_message(log: &Log, staged: &mut Staged, topic: usize, queue: u32, durable: bool, body: &[u8]) {
@@ -119,7 +144,7 @@ fn stage_message(log: &Log, staged: &mut Staged, topic: usize, queue: u32, durab
 }
 
 /// Appends, and writes into the history what became of it.
-fn append(log: &Log, history: &mut History, staged: &mut Staged, what: &[Option<(usize, u32, bool)>]) {
+fn append(log: &Log, history: &mut History, setup: Setup, staged: &mut Staged, what: &[Option<(usize, u32, bool)>]) {
     match log.append(staged) {
         Ok(_) => {}
         Err(AppendError::Busy { .. }) => return log.flush(),
@@ -128,7 +153,7 @@ fn append(log: &Log, history: &mut History, staged: &mut Staged, what: &[Option<
     for (index, what) in what.iter().enumerate() {
         let entry = staged.entry(index);
         let queue = what.map(|(topic, queue, _)| (topic, queue, entry.queue_offset.0));
-        let durable = what.is_none_or(|(_, _, durable)| durable);
+        let durable = what.map_or(setup.sync == SyncRule::Group, |(_, _, durable)| durable);
         history.entries.push(Entry { at: entry.at.0, bytes: staged.record(index).to_vec(), durable, queue });
     }
 }

@@ -21,7 +21,7 @@ use store::Fault;
 use disk::{Event, Image, RecordedDisk};
 use history::{History, Holds, Told, check};
 use image::{LOSSES, Loss, Moment};
-use load::Style;
+use load::{Setup, Style};
 use rng::Rng;
 
 /// Images of the default run.
@@ -75,7 +75,7 @@ impl Life {
 }
 
 /// Runs one seed: a directory through several lives. An error says what was wrong.
-fn run_seed(seed: u64, fault: Option<Fault>, budget: &Budget) -> Result<(), String> {
+fn run_seed(seed: u64, setup: Setup, budget: &Budget) -> Result<(), String> {
     let mut rng = Rng::new(seed);
     let style = if rng.once_in(3) { Style::Uniform } else { Style::Mixed };
     // Many short lives show what an earlier one left behind; long ones fill segments.
@@ -84,8 +84,8 @@ fn run_seed(seed: u64, fault: Option<Fault>, budget: &Budget) -> Result<(), Stri
     for number in 0..lives {
         let context = |error: String| format!("life {number}, {style:?}, {error}");
         let steps = steps_max / 5 + rng.below(steps_max);
-        let life = live(image, known, fault, style, steps, &mut rng).map_err(context)?;
-        try_images(&life, fault, budget, &mut rng).map_err(context)?;
+        let life = live(image, known, setup, style, steps, &mut rng).map_err(context)?;
+        try_images(&life, setup, budget, &mut rng).map_err(context)?;
         if budget.images.load(Ordering::Relaxed) >= budget.max {
             break;
         }
@@ -99,23 +99,16 @@ fn run_seed(seed: u64, fault: Option<Fault>, budget: &Budget) -> Result<(), Stri
 }
 
 /// Opens the log in `image`, checks it, does `steps` things to it, and sometimes closes it.
-fn live(
-    image: Image,
-    before: Known,
-    fault: Option<Fault>,
-    style: Style,
-    steps: usize,
-    rng: &mut Rng,
-) -> Result<Life, String> {
+fn live(image: Image, before: Known, setup: Setup, style: Style, steps: usize, rng: &mut Rng) -> Result<Life, String> {
     let disk = Arc::new(RecordedDisk::new(&image));
-    let (log, projection) = load::open(&disk, fault, true).map_err(|error| format!("opening: {error}"))?;
+    let (log, projection) = load::open(&disk, setup, true).map_err(|error| format!("opening: {error}"))?;
     let opening = disk.events().len();
     let holds = check(&log, &projection, &before.history, &before.told).map_err(|error| format!("opened: {error}"))?;
     let mut after = before.clone();
     after.history.entries.truncate(holds.records);
     // From here on what was found is durable, whatever was told before.
     after.told = Told { committed: log.committed().0, seen: 0, trimmed: before.told.trimmed };
-    load::run(&log, &disk, &mut after.history, style, steps, rng);
+    load::run(&log, &disk, &mut after.history, setup, style, steps, rng);
     if rng.once_in(3) {
         log.close();
         disk.note(Event::Committed(log.committed().0));
@@ -144,7 +137,7 @@ impl Told {
 }
 
 /// Loses the power around every sync and at random moments between.
-fn try_images(life: &Life, fault: Option<Fault>, budget: &Budget, rng: &mut Rng) -> Result<(), String> {
+fn try_images(life: &Life, setup: Setup, budget: &Budget, rng: &mut Rng) -> Result<(), String> {
     let (mut moment, mut told) = (Moment::new(&life.image), life.before.told);
     for (number, event) in life.events.iter().enumerate() {
         if number == life.opening {
@@ -160,7 +153,7 @@ fn try_images(life: &Life, fault: Option<Fault>, budget: &Budget, rng: &mut Rng)
                 return Ok(());
             }
             let image = moment.image(loss, rng);
-            try_image(&image, history, &told, fault, rng)
+            try_image(&image, history, &told, setup, rng)
                 .map_err(|error| format!("power lost before event {number}, {loss:?}, {told:?}: {error}"))?;
         }
         moment.advance(event);
@@ -170,11 +163,11 @@ fn try_images(life: &Life, fault: Option<Fault>, budget: &Budget, rng: &mut Rng)
 }
 
 /// Opens the image, checks it, opens it again after a kill, and after power losses while it was opened.
-fn try_image(image: &Image, history: &History, told: &Told, fault: Option<Fault>, rng: &mut Rng) -> Result<(), String> {
+fn try_image(image: &Image, history: &History, told: &Told, setup: Setup, rng: &mut Rng) -> Result<(), String> {
     let disk = Arc::new(RecordedDisk::new(image));
-    let first = open_and_check(&disk, history, told, fault)?;
+    let first = open_and_check(&disk, history, told, setup)?;
     let again = Arc::new(RecordedDisk::new(&disk.as_it_is()));
-    let second = open_and_check(&again, history, told, fault).map_err(|error| format!("opened again: {error}"))?;
+    let second = open_and_check(&again, history, told, setup).map_err(|error| format!("opened again: {error}"))?;
     if first != second {
         return Err(format!("opening twice differs: {first:?}, then {second:?}"));
     }
@@ -182,7 +175,7 @@ fn try_image(image: &Image, history: &History, told: &Told, fault: Option<Fault>
     let mut moment = Moment::new(image);
     events[..rng.below(events.len() + 1)].iter().for_each(|event| moment.advance(event));
     let inside = moment.image(LOSSES[rng.below(LOSSES.len())], rng);
-    let third = open_and_check(&Arc::new(RecordedDisk::new(&inside)), history, told, fault)
+    let third = open_and_check(&Arc::new(RecordedDisk::new(&inside)), history, told, setup)
         .map_err(|error| format!("power lost while opening: {error}"))?;
     // More may come to light: a torn header that is completed by the torn write of its successor. Nobody has seen the cut.
     if third.records < first.records {
@@ -191,13 +184,8 @@ fn try_image(image: &Image, history: &History, told: &Told, fault: Option<Fault>
     Ok(())
 }
 
-fn open_and_check(
-    disk: &Arc<RecordedDisk>,
-    history: &History,
-    told: &Told,
-    fault: Option<Fault>,
-) -> Result<Holds, String> {
-    let opened = load::open(disk, fault, false).map_err(|error| format!("does not open: {error}"));
+fn open_and_check(disk: &Arc<RecordedDisk>, history: &History, told: &Told, setup: Setup) -> Result<Holds, String> {
+    let opened = load::open(disk, setup, false).map_err(|error| format!("does not open: {error}"));
     let checked = opened.and_then(|(log, projection)| {
         let holds = check(&log, &projection, history, told);
         // Closing must leave nothing behind: this was a kill.
@@ -219,7 +207,7 @@ fn run(fault: Option<Fault>, max: usize) -> Option<(u64, String)> {
     let work = || {
         while budget.images.load(Ordering::Relaxed) < budget.max {
             let seed = next_seed.fetch_add(1, Ordering::Relaxed);
-            let result = catch_unwind(AssertUnwindSafe(|| run_seed(seed, fault, &budget)));
+            let result = catch_unwind(AssertUnwindSafe(|| run_seed(seed, Setup { fault, ..Setup::of(seed) }, &budget)));
             let error = match result {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => error,

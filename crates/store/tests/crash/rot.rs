@@ -9,7 +9,7 @@ use store::{OpenError, Read, ReadError};
 
 use crate::disk::{Image, RecordedDisk};
 use crate::history::{History, QUEUES, TOPICS, topic_id};
-use crate::load::{self, SEGMENT_BYTES, Style};
+use crate::load::{self, SEGMENT_BYTES, Setup, Style};
 use crate::rng::Rng;
 
 /// Damaged directories tried.
@@ -40,9 +40,9 @@ fn damage_is_named_and_never_served() {
 /// A log with some history, closed.
 fn closed_log(rng: &mut Rng) -> (Image, History) {
     let disk = Arc::new(RecordedDisk::new(&Image::default()));
-    let (log, _) = load::open(&disk, None, false).expect("opens");
+    let (log, _) = load::open(&disk, Setup::default(), false).expect("opens");
     let mut history = History::default();
-    load::run(&log, &disk, &mut history, Style::Mixed, 120, rng);
+    load::run(&log, &disk, &mut history, Setup::default(), Style::Mixed, 120, rng);
     let start = log.start().0;
     log.close();
     history.entries.retain(|entry| entry.at >= start);
@@ -99,7 +99,7 @@ fn rot(image: &Image, history: &History, rng: &mut Rng) -> Rot {
 /// Opens the directory and reads every message. True: damage was named. An error: something wrong was served.
 fn read_all(image: &Image, history: &History, rotten: &str) -> Result<bool, String> {
     let disk = Arc::new(RecordedDisk::new(image));
-    let (log, _) = match load::open(&disk, None, false) {
+    let (log, _) = match load::open(&disk, Setup::default(), false) {
         Ok(opened) => opened,
         Err(OpenError::Damaged { file, .. }) if file == rotten => return Ok(true),
         Err(error) => return Err(format!("does not open for another reason: {error}")),
