@@ -45,11 +45,12 @@ impl Broker {
         let not_found = || Error::NotFound { group: request.group.to_owned(), topic: request.topic.to_owned() };
         let Some(topic) = self.machines.topics.get(request.topic) else { return Err(not_found()) };
         let queue = u32::try_from(request.queue_id).map(QueueId).map_err(|_| not_found())?;
-        if let Some(offset) = self.machines.offsets.lock().of(request.group, (topic.id, queue)) {
-            return Ok(offset);
-        }
         let Some(slot) = topic.slot(&self.log, queue) else { return Err(not_found()) };
         let bounds = self.log.bounds(slot);
+        if let Some(offset) = self.machines.offsets.lock().of(request.group, (topic.id, queue)) {
+            // Messages of an async topic may be gone after a power loss; their offsets will be given to others.
+            return Ok(offset.min(bounds.max));
+        }
         let from_start =
             bounds.min == QueueOffset::ZERO && (bounds.max == QueueOffset::ZERO || self.first_message_is_recent(slot));
         if zero_if_not_found && from_start { Ok(QueueOffset::ZERO) } else { Err(not_found()) }

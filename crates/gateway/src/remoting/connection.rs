@@ -30,7 +30,7 @@ use super::dispatch::{self, Outcome};
 use super::held::HeldPull;
 use super::late;
 use super::mailbox::{ConnectionMailbox, Delivery};
-use super::turn::{Mark, Pass, Peer, Turn};
+use super::turn::{Call, Mark, Pass, Peer, Turn};
 
 /// Requests of one connection that wait for an answer; above it the connection is not read (long polls do not count).
 const IN_FLIGHT_MAX: usize = 1_024;
@@ -365,7 +365,8 @@ impl Connection {
                 }
                 Outcome::Elsewhere(reason) => {
                     self.out.borrow_mut().in_flight += 1;
-                    dispatch::elsewhere(&core.gateway, &self.peer, whole.to_vec(), turn.pass, reason);
+                    let call = Call::of(header);
+                    dispatch::elsewhere(&core.gateway, &self.peer, call, whole.to_vec(), turn.pass, reason);
                     return;
                 }
             }

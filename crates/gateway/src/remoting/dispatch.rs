@@ -7,16 +7,18 @@ use broker::ops::topic::Change;
 use broker::state::arrivals::{Interest, TooMany};
 use broker::state::clients::ConnectionId;
 use model::{QueueOffset, Timestamp, TopicConfig};
-use store::{QueueSlot, Read, Staged};
+use store::{AppendError, QueueSlot, Read, Staged};
 use tracing::warn;
 use wire::remoting::code::{RequestCode, ResponseCode};
 use wire::remoting::command::Header;
 use wire::remoting::frame;
+use wire::remoting::reply::Response;
 
 use super::Gateway;
 use super::core::Core;
 use super::handlers::{admin, client, namesrv, offset, pull, query, send};
 use super::held::HeldPull;
+use super::status;
 use super::turn::{Buffers, Call, Pass, Peer, Turn};
 
 /// How a handler leaves a request.
@@ -91,49 +93,33 @@ pub fn hold(core: &Core, connection: ConnectionId, frame: &[u8], hold: &Hold) ->
 }
 
 /// Serves a request on a thread that may wait; its answers come back through the connection's mailbox.
-pub fn elsewhere(gateway: &Arc<Gateway>, peer: &Peer, frame: Vec<u8>, pass: Pass, reason: Elsewhere) {
-    let job = {
-        let (gateway, peer) = (Arc::clone(gateway), peer.clone());
-        let cold = matches!(reason, Elsewhere::Cold);
-        let work = move || serve_waiting(&gateway, &peer, &frame, pass, reason);
-        (cold, work)
-    };
-    match job {
-        (true, work) => {
-            if let Err(refused) = gateway.broker.log().run_cold(Box::new(work)) {
-                // The job and its frame are gone: the client repeats the request after its time-out.
-                warn!(error = %refused, "a read was dropped");
-                peer.mailbox.deliver_answers(&[], &[], &[]);
-            }
+pub fn elsewhere(gateway: &Arc<Gateway>, peer: &Peer, call: Call, frame: Vec<u8>, pass: Pass, reason: Elsewhere) {
+    let cold = matches!(reason, Elsewhere::Cold);
+    let (own, of) = (Arc::clone(gateway), peer.clone());
+    let work = move || serve_waiting(&own, &of, call, &frame, pass, reason);
+    if !cold {
+        tokio::task::spawn_blocking(work);
+    } else if let Err(busy) = gateway.broker.log().run_cold(Box::new(work)) {
+        let mut answer = Vec::new();
+        if !call.oneway {
+            let remark = format!("[OVERLOAD]system busy, start flow control for a while: {busy}");
+            Response::new(call.opaque, ResponseCode::SYSTEM_BUSY).remark(remark).write(call.encoding, &mut answer);
         }
-        (false, work) => {
-            tokio::task::spawn_blocking(work);
-        }
+        peer.mailbox.deliver_answers(&answer, &[], &[]);
     }
 }
 
-/// A topic may be missing twice for one request: a delayed message's own, then its group's dead-letter topic.
-const TOPICS_PER_REQUEST_MAX: usize = 3;
+/// A topic may be missing twice for one request: the topic itself, then its group's dead-letter topic.
+const TRIES_MAX: usize = 3;
 
-fn serve_waiting(gateway: &Gateway, peer: &Peer, bytes: &[u8], mut pass: Pass, mut reason: Elsewhere) {
+fn serve_waiting(gateway: &Gateway, peer: &Peer, call: Call, bytes: &[u8], pass: Pass, reason: Elsewhere) {
     let (mut buffers, mut out, mut held, mut marks) = (Buffers::default(), Vec::new(), Vec::new(), Vec::new());
     let frame = frame::next_frame(bytes).ok().flatten().expect("it was a whole frame when it came");
     let header = Header::parse(&frame).expect("it was parsed when it came");
     let now = (gateway.clock)();
     let mut turn = Turn { peer, now, mode: Read::Wait, pass, buffers: &mut buffers, out: &mut out };
-    for _ in 0..TOPICS_PER_REQUEST_MAX {
-        if let Elsewhere::Topic(config) = reason {
-            create_topic(gateway, *config);
-        }
-        turn.pass = pass;
-        match dispatch(gateway, &header, frame.body, &mut turn) {
-            Outcome::Done => break,
-            Outcome::Hold(_) => {
-                pass = Pass::Last;
-                reason = Elsewhere::Cold;
-            }
-            Outcome::Elsewhere(next) => reason = next,
-        }
+    if let Err(error) = try_waiting(gateway, &header, frame.body, &mut turn, reason) {
+        turn.refuse(call, status::of_append(&error), status::append_remark(&error));
     }
     if turn.finish(gateway.broker.log(), &gateway.send_answers, &mut held, &mut marks) {
         gateway.broker.log().sync_soon();
@@ -141,15 +127,37 @@ fn serve_waiting(gateway: &Gateway, peer: &Peer, bytes: &[u8], mut pass: Pass, m
     peer.mailbox.deliver_answers(&out, &held, &marks);
 }
 
-fn create_topic(gateway: &Gateway, config: TopicConfig) {
-    let mut staged = Staged::default();
-    let name = config.name.clone();
-    match gateway.broker.begin_create_topic(config, &mut staged) {
-        Change::Nothing => {}
-        Change::Staged => {
-            if let Err(error) = gateway.broker.append_and_wait(&mut staged) {
-                warn!(topic = %name, %error, "a topic could not be created");
-            }
+/// Creates what is missing and serves the request. On an error it is not answered.
+fn try_waiting(
+    gateway: &Gateway,
+    header: &Header<'_>,
+    body: &[u8],
+    turn: &mut Turn<'_>,
+    mut reason: Elsewhere,
+) -> Result<(), AppendError> {
+    for _ in 0..TRIES_MAX {
+        if let Elsewhere::Topic(config) = reason {
+            create_topic(gateway, *config)?;
         }
+        match dispatch(gateway, header, body, turn) {
+            Outcome::Done => return Ok(()),
+            // Whoever reads the disk has waited enough: answered without a message.
+            Outcome::Hold(_) => {
+                turn.pass = Pass::Last;
+                reason = Elsewhere::Cold;
+            }
+            Outcome::Elsewhere(next) => reason = next,
+        }
+    }
+    // Deleted as fast as it is created, by somebody else.
+    turn.refuse(Call::of(header), ResponseCode::SYSTEM_BUSY, "the topic does not stay: send again");
+    Ok(())
+}
+
+fn create_topic(gateway: &Gateway, config: TopicConfig) -> Result<(), AppendError> {
+    let mut staged = Staged::default();
+    match gateway.broker.begin_create_topic(config, &mut staged) {
+        Change::Nothing => Ok(()),
+        Change::Staged => gateway.broker.append_and_wait(&mut staged),
     }
 }
