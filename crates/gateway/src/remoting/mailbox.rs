@@ -130,8 +130,8 @@ impl ConnectionMailbox {
         if self.deliver(&frame) {
             return true;
         }
-        self.calls.lock().remove(&opaque);
-        false
+        // Closed meanwhile. Who closed it has perhaps run `on_answer` already: then it was asked, and has left.
+        self.calls.lock().remove(&opaque).is_none()
     }
 
     /// The client has answered.

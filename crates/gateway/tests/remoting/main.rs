@@ -5,4 +5,5 @@
 mod codes;
 mod forward;
 mod host;
+mod pages;
 mod recordings;

@@ -1,6 +1,7 @@
 //! Commands of tools: what there is, how it is doing, and changes of topics, groups and offsets.
 //!
-//! Reading is for everybody; what changes something is for the broker's own machine ([`super::only_local`]).
+//! Reading is for everybody; what changes something is for the broker's own machine ([`super::only_local`]). What may look at
+//! every topic or group is read on a reader thread: a million queues must not keep an I/O thread from its sends.
 
 mod clients;
 mod config;
@@ -12,6 +13,7 @@ mod stats;
 mod topic;
 
 use broker::ops::topic::Change;
+use store::Read;
 use wire::remoting::code::{RequestCode, ResponseCode};
 use wire::remoting::command::Header;
 use wire::remoting::json::JsonError;
@@ -19,7 +21,7 @@ use wire::remoting::reply::Response;
 
 use super::{decode, only_local};
 use crate::remoting::Gateway;
-use crate::remoting::dispatch::Outcome;
+use crate::remoting::dispatch::{Elsewhere, Outcome};
 use crate::remoting::turn::{Call, Turn};
 
 /// A handler of one code.
@@ -37,6 +39,9 @@ pub fn serve(
         return Some(only_local(header, turn).unwrap_or_else(|| change(gateway, header, body, turn)));
     }
     let read = reading(code)?;
+    if is_long(code) && turn.mode == Read::Nowait {
+        return Some(Outcome::Elsewhere(Elsewhere::Cold));
+    }
     Some(read(gateway, header, body, turn))
 }
 
@@ -89,6 +94,23 @@ fn reading(code: RequestCode) -> Option<Handler> {
     })
 }
 
+/// What grows with the number of topics, groups or queues, or asks the file system.
+fn is_long(code: RequestCode) -> bool {
+    matches!(
+        code,
+        RequestCode::GET_ALL_TOPIC_CONFIG
+            | RequestCode::GET_TOPIC_STATS_INFO
+            | RequestCode::GET_SYSTEM_TOPIC_LIST_FROM_BROKER
+            | RequestCode::GET_ALL_SUBSCRIPTIONGROUP_CONFIG
+            | RequestCode::QUERY_TOPIC_CONSUME_BY_WHO
+            | RequestCode::QUERY_TOPICS_BY_CONSUMER
+            | RequestCode::GET_CONSUME_STATS
+            | RequestCode::GET_BROKER_CONSUME_STATS
+            | RequestCode::QUERY_CONSUME_TIME_SPAN
+            | RequestCode::GET_BROKER_RUNTIME_INFO
+    )
+}
+
 /// Answers when the change is applied. Name servers hear of it from the routes' own refresh.
 fn answer_change(change: Change, call: Call, turn: &mut Turn<'_>) -> Outcome {
     match change {
@@ -98,9 +120,30 @@ fn answer_change(change: Change, call: Call, turn: &mut Turn<'_>) -> Outcome {
     Outcome::Done
 }
 
+/// Bytes of one answer: a connection that has more unread is closed, and clients take 16 MiB.
+const ANSWER_BYTES_MAX: usize = 7 * 1024 * 1024;
+
 /// Answers success with a body.
 fn answer_body(call: Call, body: Vec<u8>, turn: &mut Turn<'_>) -> Outcome {
-    turn.answer(call, Response::new(call.opaque, ResponseCode::SUCCESS).body(body));
+    answer_list(call, None, body, turn)
+}
+
+/// Answers success with a body and, under its field's name, the length of the list it is a page of.
+fn answer_list(call: Call, total: Option<(&'static str, usize)>, body: Vec<u8>, turn: &mut Turn<'_>) -> Outcome {
+    if body.len() > ANSWER_BYTES_MAX {
+        let remark = format!(
+            "the answer of {} bytes exceeds the limit of {ANSWER_BYTES_MAX}: ask for one topic or group, or in pages, as \
+             tools since 5.5 do",
+            body.len()
+        );
+        turn.refuse(call, ResponseCode::SYSTEM_ERROR, remark);
+        return Outcome::Done;
+    }
+    let mut response = Response::new(call.opaque, ResponseCode::SUCCESS).body(body);
+    if let Some((name, total)) = total {
+        response = response.field(name, i64::try_from(total).expect("a count fits"));
+    }
+    turn.answer(call, response);
     Outcome::Done
 }
 

@@ -5,10 +5,9 @@ use wire::remoting::body::group::{SubscriptionGroup, SubscriptionGroupList, Subs
 use wire::remoting::code::ResponseCode;
 use wire::remoting::command::Header;
 use wire::remoting::header::group::{DeleteSubscriptionGroup, GetAllSubscriptionGroups, GetSubscriptionGroup};
-use wire::remoting::reply::Response;
 
 use super::page::{self, Asked};
-use super::{answer_body, answer_change, decode, unreadable};
+use super::{answer_body, answer_change, answer_list, decode, unreadable};
 use crate::remoting::Gateway;
 use crate::remoting::dispatch::Outcome;
 use crate::remoting::status;
@@ -67,11 +66,7 @@ pub fn all(gateway: &Gateway, header: &Header<'_>, _: &[u8], turn: &mut Turn<'_>
             .collect(),
         ..SubscriptionGroupWrapper::default()
     };
-    let response = Response::new(call.opaque, ResponseCode::SUCCESS)
-        .field("totalGroupNum", i64::try_from(all.len()).expect("a count fits"))
-        .body(body.to_json());
-    turn.answer(call, response);
-    Outcome::Done
+    answer_list(call, Some(("totalGroupNum", all.len())), body.to_json(), turn)
 }
 
 pub fn get(gateway: &Gateway, header: &Header<'_>, _: &[u8], turn: &mut Turn<'_>) -> Outcome {

@@ -10,12 +10,11 @@ use wire::remoting::code::ResponseCode;
 use wire::remoting::command::Header;
 use wire::remoting::header::message::QueryConsumeQueue;
 use wire::remoting::header::topic::{DeleteTopic, GetAllTopicConfig, GetTopicConfig, GetTopicStats, UpdateTopic};
-use wire::remoting::reply::Response;
 
 use super::clients::subscription_data;
 use super::consume::queue_of;
 use super::page::{self, Asked};
-use super::{answer_body, answer_change, decode, unreadable};
+use super::{answer_body, answer_change, answer_list, decode, unreadable};
 use crate::remoting::Gateway;
 use crate::remoting::dispatch::Outcome;
 use crate::remoting::handlers::offset::cold_or_refused;
@@ -107,11 +106,7 @@ pub fn all(gateway: &Gateway, header: &Header<'_>, _: &[u8], turn: &mut Turn<'_>
         topic_config_table: page.iter().map(|topic| (topic.config.name.to_string(), on_wire(&topic.config))).collect(),
         ..TopicConfigWrapper::default()
     };
-    let response = Response::new(call.opaque, ResponseCode::SUCCESS)
-        .field("totalTopicNum", i64::try_from(all.len()).expect("a count fits"))
-        .body(body.to_json());
-    turn.answer(call, response);
-    Outcome::Done
+    answer_list(call, Some(("totalTopicNum", all.len())), body.to_json(), turn)
 }
 
 pub fn get(gateway: &Gateway, header: &Header<'_>, _: &[u8], turn: &mut Turn<'_>) -> Outcome {
