@@ -57,6 +57,8 @@ pub struct Core {
     pub checkpoint_every: AtomicU64,
     pub committed: AtomicU64,
     pub written: AtomicU64,
+    /// Where reads end: what is written and may be in the index already. Ahead of `written` while a group is applied.
+    pub readable: AtomicU64,
     pub end: AtomicU64,
     pub failed: AtomicBool,
     pub disk_full: AtomicBool,

@@ -87,6 +87,7 @@ impl Log {
             checkpoint_every: AtomicU64::new(options.checkpoint_bytes),
             committed: AtomicU64::new(end.0),
             written: AtomicU64::new(end.0),
+            readable: AtomicU64::new(end.0),
             end: AtomicU64::new(end.0),
             failed: AtomicBool::new(false),
             disk_full: AtomicBool::new(false),

@@ -2,6 +2,7 @@
 //! bytes is served.
 
 use std::cell::Cell;
+use std::sync::atomic::Ordering;
 
 use model::record;
 use model::{LogOffset, QueueOffset, Timestamp};
@@ -48,7 +49,7 @@ impl Core {
 
     /// Where reads end: an async record is visible when it is written.
     fn readable_end(&self) -> LogOffset {
-        self.written().max(self.committed())
+        LogOffset(self.readable.load(Ordering::Acquire))
     }
 
     pub fn read(&self, at: LogOffset, len: u32, mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {

@@ -318,6 +318,8 @@ impl Core {
             return false;
         }
         let end = group.end().expect("a taken group has a batch");
+        // First, or who finds a message in the index could not read it.
+        self.readable.store(end.0, Ordering::Release);
         self.apply_written(group);
         self.written.store(end.0, Ordering::Release);
         self.progressed();

@@ -1,6 +1,7 @@
 //! A disk that hangs or fails.
 
 use std::io::IoSlice;
+use std::sync::{OnceLock, Weak};
 
 use super::*;
 use crate::disk::File;
@@ -155,4 +156,49 @@ fn after_a_failed_write_nothing_is_acknowledged_any_more() {
     assert!(log.failed());
     assert!(log.written() < end);
     assert_eq!(log.append(&mut staged), Err(AppendError::Failed));
+}
+
+/// Reads each message at the moment it is told of it.
+#[derive(Default)]
+struct Prompt {
+    log: OnceLock<Weak<Log>>,
+    read: Mutex<Vec<Result<(), String>>>,
+}
+
+impl Observer for Prompt {
+    fn topic_of(&self, name: &str) -> Option<TopicId> {
+        (name == "orders").then_some(TOPIC)
+    }
+
+    fn applied(&self, facts: &[Fact<'_>]) {
+        let Some(log) = self.log.get().and_then(Weak::upgrade) else { return };
+        for fact in facts {
+            if let Fact::Message { at, len, .. } = *fact {
+                let read = log.read(at, len, Read::Nowait, &mut Vec::new());
+                self.read.lock().push(read.map_err(|error| error.to_string()));
+            }
+        }
+    }
+
+    fn save(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn load(&self, _: &[u8]) -> Result<(), LoadError> {
+        Ok(())
+    }
+}
+
+/// Found by killing the binary under load: a consumer of an async topic that was fast enough to find a message in the index
+/// between its entry there and the moving of `written` was told that there is no record at that offset.
+#[test]
+fn an_async_message_can_be_read_as_soon_as_it_is_in_the_index() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let prompt = Arc::new(Prompt::default());
+    let log = Log::open(options(dir.path()), prompt.clone(), Arc::new(|| Timestamp(1))).expect("opens");
+    prompt.log.set(Arc::downgrade(&log)).expect("once");
+    let mut staged = Staged::new();
+    stage(&mut staged, slot_of(&log), false, b"hello");
+    log.append(&mut staged).expect("appended");
+    assert_eq!(*prompt.read.lock(), [Ok(())]);
 }
