@@ -149,7 +149,7 @@ pub fn reindex(
 }
 
 /// The records of a batch: where each is, its kind, its bytes.
-fn records<'a>(header: &Header, bytes: &'a [u8]) -> impl Iterator<Item = (LogOffset, Kind, &'a [u8])> + use<'a> {
+pub fn records<'a>(header: &Header, bytes: &'a [u8]) -> impl Iterator<Item = (LogOffset, Kind, &'a [u8])> + use<'a> {
     let mut at = header.first.plus(HEADER_LEN as u64);
     let mut rest = &bytes[HEADER_LEN..];
     std::iter::from_fn(move || {

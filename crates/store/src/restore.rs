@@ -8,12 +8,14 @@
 //!
 //! Nothing is decided here about damage: [`recovery`](crate::recovery) knows where the log ends and when it must not open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use model::record::Kind;
+use model::record::system::System;
 use model::{LogOffset, Timestamp};
 
-use crate::api::{Fault, LoadError, Observer, OpenError, Options};
+use crate::api::{Fact, Fault, LoadError, Observer, OpenError, Options};
 use crate::catalog::{Catalog, open_sealed};
 use crate::checkpoint::{self, Checkpoints, Saved};
 use crate::disk::Disk;
@@ -21,7 +23,7 @@ use crate::index::across::Older;
 use crate::index::{Growing, OpenIndex, PageCache, Queues, growing};
 use crate::layout::{LOG_DIR, base_of, segment_name, segment_of};
 use crate::recovery::{Reached, Walk, io_error};
-use crate::replay::{Replay, reindex};
+use crate::replay::{self, Replay, reindex};
 use crate::segment::Segments;
 
 /// How far ahead of the durable end an earlier process may have written, whatever the option says today.
@@ -74,6 +76,9 @@ pub fn restore(disk: &Arc<dyn Disk>, options: &Options, observer: &dyn Observer)
         epoch: facts.map_or(0, |facts| facts.epoch),
         committed: facts.map_or(start, |facts| facts.committed),
     };
+    if facts.is_none() {
+        tell_old_topics(options, observer, &segments, from)?;
+    }
     let (reached, newest) = replay(disk, options, observer, &segments, &catalog, start, from, newest)?;
     settle(disk, options, &segments, at, reached.end)?;
     remove_leftovers(&**disk, &segments, start)?;
@@ -171,6 +176,34 @@ impl Restore<'_> {
         }
         Ok(index)
     }
+}
+
+/// Tells `observer` of the topics that are older than the log: retention has appended their records again, behind messages of
+/// theirs that are still there. Without a checkpoint, which would know them, those messages would have no topic.
+fn tell_old_topics(
+    options: &Options,
+    observer: &dyn Observer,
+    segments: &Segments,
+    from: Reached,
+) -> Result<(), OpenError> {
+    let start = from.end;
+    if start == LogOffset::ZERO {
+        return Ok(());
+    }
+    let mut told = BTreeSet::new();
+    let mut walk = Walk::new(segments, options.segment_bytes, options.fault, from);
+    while let Some((header, bytes)) = walk.next_batch()? {
+        for (at, kind, record) in replay::records(&header, bytes) {
+            if kind == Kind::System
+                && let Ok(System::TopicChanged { id: Some(id), .. }) = System::decode(record)
+                && id.0 < start
+                && told.insert(id)
+            {
+                observer.applied(&[Fact::System { at, record }]);
+            }
+        }
+    }
+    Ok(())
 }
 
 #[expect(clippy::too_many_arguments, reason = "the steps of one function, split for reading")]

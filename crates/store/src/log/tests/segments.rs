@@ -1,6 +1,6 @@
 //! The life of segment files: prepared, sealed, ended early, trimmed, recycled.
 
-use model::Millis;
+use model::{Millis, TopicConfig, TopicName};
 
 use super::*;
 use crate::retention::Policy;
@@ -147,4 +147,70 @@ fn numbering_outlives_a_queues_messages_and_every_checkpoint() {
     let log = open(options(dir.path()), &Arc::default());
     let slot = log.slot(TOPIC, QueueId(1)).expect("a queue");
     assert_eq!(log.bounds(slot), Bounds { min: QueueOffset(3), max: QueueOffset(3) });
+}
+
+/// Knows the topics it is told of, as the broker does.
+#[derive(Default)]
+struct Topics(Mutex<Vec<TopicId>>);
+
+impl Observer for Topics {
+    fn topic_of(&self, _: &str) -> Option<TopicId> {
+        self.0.lock().last().copied()
+    }
+
+    fn applied(&self, facts: &[Fact<'_>]) {
+        for fact in facts {
+            if let Fact::System { at, record } = *fact
+                && let Ok(System::TopicChanged { id, .. }) = System::decode(record)
+            {
+                self.0.lock().push(id.unwrap_or(TopicId(at)));
+            }
+        }
+    }
+
+    fn save(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn load(&self, _: &[u8]) -> Result<(), LoadError> {
+        Ok(())
+    }
+}
+
+/// Found by killing the binary while retention ran, and deleting `state/` and all indexes: the topic's record, appended again
+/// before its segment went, stood behind thousands of its messages, and all of them were passed over as nobody's.
+#[test]
+fn the_log_alone_knows_the_topic_of_messages_in_front_of_its_record() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let open =
+        || Log::open(options(dir.path()), Arc::<Topics>::default(), Arc::new(|| Timestamp(1_000))).expect("opens");
+    let config = TopicConfig::new(TopicName::new("orders").expect("a name"), 1);
+    let log = open();
+    let mut staged = Staged::new();
+    staged.system(&System::TopicChanged { id: None, config: config.clone() });
+    log.append(&mut staged).expect("appended");
+    let id = TopicId(staged.entry(0).at);
+    let slot = log.slot(id, QUEUE).expect("a queue");
+    for _ in 0..150 {
+        staged.clear();
+        stage(&mut staged, slot, true, &[7; 1_000]);
+        log.append(&mut staged).expect("appended");
+    }
+    staged.clear();
+    staged.system(&System::TopicChanged { id: Some(id), config });
+    let end = log.append(&mut staged).expect("appended").end;
+    wait_until(&log, |log| log.committed() >= end);
+    log.trim(LogOffset(65_536)).expect("trimmed");
+    let (bounds, kept) = (log.bounds(slot), bodies(&log, slot));
+    assert!(bounds.min.0 > 0 && kept.len() > 80, "{bounds:?}");
+    log.close();
+    drop(log);
+
+    std::fs::remove_dir_all(dir.path().join("state")).expect("checkpoints");
+    for base in files(dir.path(), ".idx") {
+        std::fs::remove_file(dir.path().join(format!("log/{base}.idx"))).expect("an index");
+    }
+    let log = open();
+    let slot = log.slot(id, QUEUE).expect("a queue");
+    assert_eq!((log.bounds(slot), bodies(&log, slot)), (bounds, kept));
 }
