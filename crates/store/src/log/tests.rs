@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use super::*;
 use crate::api::{Fact, LoadError, SyncRule};
 
+mod crowd;
 mod segments;
 mod trouble;
 
