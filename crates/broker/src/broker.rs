@@ -37,6 +37,9 @@ pub struct Machines {
     pub arrivals: Arrivals,
     /// Keys of the name server's configuration, by namespace.
     pub kv: Mutex<crate::state::kv::Kv>,
+    /// The message that was applied last. A `TimerScheduled` means the message in front of it, which comes in a call of
+    /// its own when the log is read back.
+    last_message: Mutex<Option<LogOffset>>,
     /// Set by a record this version cannot read; the server refuses to start.
     unreadable: OnceLock<(LogOffset, DecodeError)>,
     topic_listener: OnceLock<Box<dyn TopicListener>>,
@@ -79,6 +82,7 @@ impl Machines {
             timers: Mutex::default(),
             arrivals: Arrivals::default(),
             kv: Mutex::default(),
+            last_message: Mutex::default(),
             unreadable: OnceLock::new(),
             topic_listener: OnceLock::new(),
         }
@@ -134,18 +138,19 @@ impl Observer for Machines {
     }
 
     fn applied(&self, facts: &[Fact<'_>]) {
-        let mut message_before = None;
+        let mut last_message = self.last_message.lock();
         for fact in facts {
             match fact {
-                Fact::Message { at, .. } => message_before = Some(*at),
+                Fact::Message { at, .. } => *last_message = Some(*at),
                 Fact::System { at, record } => match System::decode(record) {
-                    Ok(system) => self.apply(*at, system, message_before),
+                    Ok(system) => self.apply(*at, system, *last_message),
                     Err(error) => {
                         let _ = self.unreadable.set((*at, error));
                     }
                 },
             }
         }
+        drop(last_message);
         self.arrivals.arrived(facts.iter().filter_map(|fact| match fact {
             Fact::Message { slot, tag_hash, .. } => Some((*slot, *tag_hash)),
             Fact::System { .. } => None,
@@ -251,4 +256,55 @@ impl Broker {
 /// Appends the bytes of a count; kept here for the machines' save formats.
 pub(crate) fn put_len(out: &mut Vec<u8>, len: usize) {
     out.put_u32(u32::try_from(len).expect("tables are bounded far below 4 Gi entries"));
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Millis, QueueOffset};
+    use store::QueueSlot;
+
+    use super::*;
+
+    fn machines() -> Machines {
+        Machines::new(&Settings {
+            cluster: "DefaultCluster".to_owned(),
+            broker_name: "broker-a".to_owned(),
+            region: "DefaultRegion".to_owned(),
+            store_host: "127.0.0.1:10911".parse().expect("an address"),
+            auto_create_topics: true,
+            auto_create_groups: true,
+            default_queues: 8,
+            auto_created_topics_max: 100,
+            delay_levels: vec![Millis(1_000)],
+            message_bytes_max: 1024 * 1024,
+            flush_async: true,
+            retention: Millis(72 * 3_600_000),
+        })
+    }
+
+    /// Found by killing the binary: live, a delayed message and its timer are told in one call, read back in two. The timer
+    /// was passed over, and delayed messages and retries of the time since the last checkpoint never came.
+    #[test]
+    fn a_timer_that_is_told_after_its_message_is_scheduled() {
+        let machines = machines();
+        let at = LogOffset(100);
+        let (slot, queue_offset) = (QueueSlot(0), QueueOffset(0));
+        machines.applied(&[Fact::Message { at, slot, queue_offset, len: 50, tag_hash: 0, stored: Timestamp(1) }]);
+        let mut record = Vec::new();
+        System::TimerScheduled { due: Timestamp(7) }.encode(&mut record);
+        machines.applied(&[Fact::System { at: LogOffset(150), record: &record }]);
+        assert_eq!(machines.timers.lock().take_due(Timestamp(7), 10), [at]);
+    }
+
+    #[test]
+    fn the_schedule_topic_is_durable_even_where_others_are_not() {
+        let machines = machines();
+        let name = |name| TopicName::trusted(name);
+        for (number, (topic, durable)) in
+            [(topics::system_topic::SCHEDULE, true), ("orders", false)].into_iter().enumerate()
+        {
+            machines.topics.changed(LogOffset(number as u64), None, model::TopicConfig::new(name(topic), 1));
+            assert_eq!(machines.topics.get(topic).expect("just created").durable, durable, "{topic}");
+        }
+    }
 }
