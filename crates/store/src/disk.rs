@@ -15,7 +15,7 @@ pub trait Disk: Send + Sync {
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>>;
     /// Creates a file, or empties the one that is there.
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>>;
-    /// Creates a folder and those above it; nothing happens if it is there.
+    /// Creates a folder and those above it, durably; nothing happens if it is there.
     fn create_dir(&self, name: &str) -> io::Result<()>;
     /// Makes the entries of a folder durable: created, renamed and removed names.
     fn sync_dir(&self, name: &str) -> io::Result<()>;

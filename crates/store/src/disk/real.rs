@@ -36,7 +36,7 @@ impl Disk for RealDisk {
     }
 
     fn create_dir(&self, name: &str) -> io::Result<()> {
-        fs::create_dir_all(self.path(name))
+        create_durably(&self.path(name))
     }
 
     fn sync_dir(&self, name: &str) -> io::Result<()> {
@@ -68,6 +68,24 @@ impl Disk for RealDisk {
         let stat = rustix::fs::statvfs(Path::new(&self.root))?;
         Ok(Space { free: stat.f_bavail * stat.f_frsize, total: stat.f_blocks * stat.f_frsize })
     }
+}
+
+/// Creates a folder and those above it, each with its entry synced: a segment that is synced in a folder whose own name was
+/// not would be gone with it.
+fn create_durably(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    create_durably(above)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        other => other?,
+    }
+    fs::File::open(above)?.sync_all()
 }
 
 struct RealFile {
@@ -140,5 +158,42 @@ impl File for RealFile {
             self.file.set_len(len)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_made_with_all_above_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let disk = RealDisk::new(dir.path().join("a/b"));
+        disk.create_dir("c/d").expect("made");
+        disk.create_dir("c/d").expect("is there");
+        assert!(dir.path().join("a/b/c/d").is_dir());
+        disk.create("c/file").expect("made");
+        assert!(disk.create_dir("c/file/d").is_err());
+    }
+
+    #[test]
+    fn slices_are_written_one_after_another_and_read_back() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let disk = RealDisk::new(dir.path());
+        let file = disk.create("file").expect("made");
+        file.allocate(10_000).expect("allocated");
+        let pieces: Vec<[u8; 3]> = (0..2_000_u32).map(|n| [n.to_le_bytes()[0]; 3]).collect();
+        let mut slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        // More than the kernel takes at once.
+        file.write_at(&mut slices, 7).expect("written");
+        file.sync_data().expect("synced");
+        let mut read = vec![0; 6_000];
+        assert_eq!(file.read_at(&mut read, 7).expect("read"), 6_000);
+        assert_eq!(read, pieces.concat());
+        assert_eq!(file.len().expect("a length"), 10_000);
+        assert_eq!(file.read_at(&mut read, 9_990).expect("read"), 10, "the file ends");
+        let space = disk.space().expect("space");
+        assert!(space.free <= space.total);
+        assert_eq!(disk.list("").expect("listed"), ["file"]);
     }
 }

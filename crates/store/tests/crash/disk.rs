@@ -129,7 +129,7 @@ impl Disk for RecordedDisk {
     }
 
     fn create_dir(&self, _name: &str) -> io::Result<()> {
-        // Folders are made before there is anything to lose.
+        // Durable when it returns, and there is nothing to lose yet.
         self.alive()
     }
 
