@@ -295,16 +295,4 @@ mod tests {
         machines.applied(&[Fact::System { at: LogOffset(150), record: &record }]);
         assert_eq!(machines.timers.lock().take_due(Timestamp(7), 10), [at]);
     }
-
-    #[test]
-    fn the_schedule_topic_is_durable_even_where_others_are_not() {
-        let machines = machines();
-        let name = |name| TopicName::trusted(name);
-        for (number, (topic, durable)) in
-            [(topics::system_topic::SCHEDULE, true), ("orders", false)].into_iter().enumerate()
-        {
-            machines.topics.changed(LogOffset(number as u64), None, model::TopicConfig::new(name(topic), 1));
-            assert_eq!(machines.topics.get(topic).expect("just created").durable, durable, "{topic}");
-        }
-    }
 }

@@ -56,8 +56,8 @@ impl Topic {
     fn new(id: TopicId, config: TopicConfig, changed_at: LogOffset, flush_async: bool, traffic: Arc<Traffic>) -> Topic {
         let queues = config.read_queues.max(config.write_queues);
         let durable = match config.attributes.get("flush").map(String::as_str) {
-            // A timer and its message become visible together.
-            _ if config.name.as_str() == system_topic::SCHEDULE => true,
+            // A message and the system record that schedules it become visible together, by the broker's rule.
+            _ if config.name.as_str() == system_topic::SCHEDULE => !flush_async,
             Some("async") => false,
             Some("group") => true,
             _ => !flush_async,
