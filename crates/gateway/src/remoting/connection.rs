@@ -47,7 +47,14 @@ const WHOLE_FRAME_MAX: Millis = Millis(30_000);
 /// A connection without a word for this long is closed; clients send a heartbeat every 30 s.
 const IDLE_MAX: Millis = Millis(120_000);
 
-/// Bytes of answers a client has not read; above it the connection is closed.
+/// Bytes of answers a client has not read; above it no more of its requests are looked at until it reads.
+const UNSENT_PAUSE: usize = 1024 * 1024;
+
+/// Requests of one connection that are served on other threads. They may all be cold pulls with the largest answer, so
+/// this and [`UNSENT_PAUSE`] together stay below [`UNSENT_MAX`], and a consumer of many queues is not closed for its speed.
+const ELSEWHERE_MAX: usize = 16;
+
+/// Bytes of answers a client has not read; above it, which woken pulls and notices can reach, the connection is closed.
 const UNSENT_MAX: usize = 8 * 1024 * 1024;
 
 #[derive(Default)]
@@ -60,9 +67,20 @@ struct Outgoing {
     free: usize,
     marks: VecDeque<Mark>,
     in_flight: usize,
+    /// Of those in flight: served on other threads.
+    elsewhere: usize,
 }
 
 impl Outgoing {
+    fn unsent(&self) -> usize {
+        self.ready.len() - self.sent
+    }
+
+    /// Whether another request may be looked at.
+    fn has_room(&self) -> bool {
+        self.in_flight < IN_FLIGHT_MAX && self.elsewhere < ELSEWHERE_MAX && self.unsent() < UNSENT_PAUSE
+    }
+
     /// Answers behind the last ones in `held` wait as `mark` says.
     fn wait_for(&mut self, mark: Mark) {
         self.in_flight += mark.requests;
@@ -89,6 +107,10 @@ pub struct Connection {
     /// When the next frame must be whole; else the connection is closed.
     pub frame_due: Cell<Timestamp>,
     whole_frame_seen: Cell<bool>,
+    /// Whole frames wait in `partial` until there is room for their answers.
+    unhandled: Cell<bool>,
+    /// Nothing is read until there is room again.
+    paused: Cell<bool>,
     /// Counts against its address while the connection lives.
     _place: Place,
 }
@@ -120,6 +142,8 @@ impl Connection {
             listed: Cell::new(false),
             frame_due: Cell::new(now.after(FIRST_FRAME_MAX)),
             whole_frame_seen: Cell::new(false),
+            unhandled: Cell::new(false),
+            paused: Cell::new(false),
             _place: place,
         }
     }
@@ -182,6 +206,7 @@ impl Connection {
             out.ready.extend_from_slice(&frames);
             out.held.extend_from_slice(&held);
             out.in_flight -= finished;
+            out.elsewhere -= finished;
             marks.into_iter().for_each(|mark| out.wait_for(mark));
         }
         if self.release(core) {
@@ -215,24 +240,25 @@ impl Connection {
         }
         shrink(&mut out.ready);
         shrink(&mut out.held);
-        let unsent = out.ready.len() - out.sent;
+        let unsent = out.unsent();
         if unsent > UNSENT_MAX {
             warn!(peer = %self.peer.address, unsent, "connection closed: the client does not read its answers");
             self.closing.set(true);
         }
-        if unsent > 0 || self.closing.get() {
+        if unsent > 0 || self.closing.get() || self.paused.get() && out.has_room() {
             self.changed.notify_one();
         }
     }
 
-    /// Whether more may be read: not while as many requests wait as one client may have in flight.
+    /// Whether more may be read: not while as much waits as one client may have in flight or unsent.
     fn may_read(&self) -> bool {
-        self.out.borrow().in_flight < IN_FLIGHT_MAX
+        let may = self.out.borrow().has_room();
+        self.paused.set(!may);
+        may
     }
 
     fn has_unsent(&self) -> bool {
-        let out = self.out.borrow();
-        out.sent < out.ready.len()
+        self.out.borrow().unsent() > 0
     }
 
     /// One read and everything in it. Pending: nothing is there.
@@ -246,7 +272,9 @@ impl Connection {
         let began_before = !partial.is_empty();
         let announced = frame::announced_len(&partial).unwrap_or(0);
         let result = core.with_read_buffer(|buffer| {
-            if announced > READ_BYTES as u64 {
+            if self.unhandled.get() {
+                Poll::Ready(self.handle_rest(core, &mut partial))
+            } else if announced > READ_BYTES as u64 {
                 self.read_long_frame(context, core, reader, &mut partial, announced, buffer)
             } else {
                 self.read_frames(context, core, reader, &mut partial, buffer)
@@ -283,6 +311,14 @@ impl Connection {
         Poll::Ready(Ok(frames))
     }
 
+    /// Goes on with frames of an earlier read, which were too much to be answered at once. Answers their number.
+    fn handle_rest(self: &Rc<Self>, core: &Rc<Core>, partial: &mut Vec<u8>) -> Result<usize, End> {
+        let (frames, consumed) = self.handle(core, partial)?;
+        partial.drain(..consumed);
+        shrink(partial);
+        Ok(frames)
+    }
+
     /// A frame larger than the shared buffer is collected in the connection's own.
     fn read_long_frame(
         self: &Rc<Self>,
@@ -306,12 +342,20 @@ impl Connection {
         Poll::Ready(Ok(frames))
     }
 
-    /// Handles every whole frame in `bytes`. Answers how many there were and how many bytes they took.
+    /// Handles every whole frame in `bytes`, at least one if there is one, and as many as there is room for their answers.
+    /// Answers how many it handled and how many bytes they took.
     fn handle(self: &Rc<Self>, core: &Rc<Core>, bytes: &[u8]) -> Result<(usize, usize), End> {
         let (mut at, mut count) = (0, 0);
         let mut end = None;
+        self.unhandled.set(false);
         self.turn(core, Pass::First, |turn| {
+            let before = turn.out.len();
             loop {
+                let full = turn.out.len() - before >= UNSENT_PAUSE || self.out.borrow().elsewhere >= ELSEWHERE_MAX;
+                if count > 0 && full && at < bytes.len() {
+                    self.unhandled.set(true);
+                    break;
+                }
                 let frame = match frame::next_frame(&bytes[at..]) {
                     Ok(Some(frame)) => frame,
                     Ok(None) => break,
@@ -364,7 +408,11 @@ impl Connection {
                     };
                 }
                 Outcome::Elsewhere(reason) => {
-                    self.out.borrow_mut().in_flight += 1;
+                    {
+                        let mut out = self.out.borrow_mut();
+                        out.in_flight += 1;
+                        out.elsewhere += 1;
+                    }
                     let call = Call::of(header);
                     dispatch::elsewhere(&core.gateway, &self.peer, call, whole.to_vec(), turn.pass, reason);
                     return;
