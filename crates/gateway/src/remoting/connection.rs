@@ -372,6 +372,8 @@ impl Connection {
                     }
                 };
                 let whole = &bytes[at..at + frame.len];
+                // The frame before may have been looked at more than once.
+                turn.pass = Pass::First;
                 self.handle_frame(core, &frame, &header, whole, turn);
                 at += frame.len;
                 count += 1;

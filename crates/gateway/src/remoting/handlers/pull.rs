@@ -74,6 +74,14 @@ pub fn pull(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outc
             mark.abandon(turn.out);
             Outcome::Elsewhere(Elsewhere::Cold)
         }
+        Err(ReadError::NotFound { at }) if at < broker.log().start() && turn.pass != Pass::Last => {
+            // Retention was faster than this pull. The next look at the queue finds where it begins now.
+            mark.abandon(turn.out);
+            let pass = std::mem::replace(&mut turn.pass, Pass::Last);
+            let outcome = pull(gateway, header, turn);
+            turn.pass = pass;
+            outcome
+        }
         Err(error) => {
             mark.abandon(turn.out);
             tracing::error!(topic = %request.topic, queue = request.queue_id, %error, "messages cannot be read");
