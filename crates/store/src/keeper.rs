@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::{LogOffset, Millis};
 use parking_lot::{Condvar, Mutex};
@@ -20,6 +20,9 @@ const SEGMENTS_AHEAD: u64 = 2;
 /// Zeroing begins when one part in so many of the current segment is full: a log that is hardly used does not write
 /// hundreds of megabytes of nothing.
 const ZERO_FROM_PART: u64 = 4;
+
+/// While the log grows, zeroing rests for so many times as long as a slice took.
+const ZERO_PAUSE: u32 = 4;
 
 /// Age of a segment's oldest message at which the next segment is begun.
 const SEGMENT_AGE_MAX: Millis = Millis(24 * 3_600 * 1_000);
@@ -60,6 +63,14 @@ impl Errands {
         }
         state.due = false;
         !state.closing
+    }
+
+    /// Waits for a call, no longer than `pause`.
+    fn pause(&self, pause: Duration) {
+        let mut state = self.state.lock();
+        if !state.due && !state.closing {
+            self.wake.wait_for(&mut state, pause);
+        }
     }
 
     fn called(&self) -> bool {
@@ -111,7 +122,7 @@ impl Core {
     /// faster than the zeros: then they would only take the disk from it.
     fn zero_ahead(&self) {
         while !self.errands.called() {
-            let before = self.end.load(Ordering::Acquire);
+            let (before, began) = (self.end.load(Ordering::Acquire), Instant::now());
             match self.zero_next() {
                 Ok(true) => {}
                 Ok(false) => return,
@@ -120,8 +131,13 @@ impl Core {
                     return;
                 }
             }
-            if self.end.load(Ordering::Acquire) - before > ZERO_SLICE / 2 {
+            let grown = self.end.load(Ordering::Acquire) - before;
+            if grown > ZERO_SLICE / 2 {
                 return;
+            }
+            if grown > 0 {
+                // Somebody waits for this disk: most of its time is his.
+                self.errands.pause(began.elapsed() * ZERO_PAUSE);
             }
         }
     }

@@ -125,21 +125,19 @@ impl Log {
     /// order; [`Staged::entry`] says how. Blocks for a copy, never for the disk unless the entries are async.
     pub fn append(&self, staged: &mut Staged) -> Result<Appended, AppendError> {
         let appended = self.core.append(staged)?;
-        if appended.durable {
-            self.sync_soon();
-        }
+        self.core.end_turn();
         Ok(appended)
     }
 
-    /// As [`Log::append`], for an I/O thread with many appends in one turn: it calls [`Log::sync_soon`] once, at the end of
-    /// the turn, so that they become one group. Woken by the first append, the flusher would sync that one alone.
+    /// As [`Log::append`], for an I/O thread with many appends in one turn: it calls [`Log::end_turn`] once, behind the last
+    /// of them, so that they become one write and one sync. By the first append alone, each would get its own.
     pub fn append_in_turn(&self, staged: &mut Staged) -> Result<Appended, AppendError> {
         self.core.append(staged)
     }
 
-    /// Wakes the flusher for what is staged.
-    pub fn sync_soon(&self) {
-        self.core.flusher_wake.notify_one();
+    /// Writes what the turn has appended for readers that need no sync, and wakes the flusher for what does.
+    pub fn end_turn(&self) {
+        self.core.end_turn();
     }
 
     /// The oldest offset kept.

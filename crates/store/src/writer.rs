@@ -211,8 +211,8 @@ impl Stage {
 }
 
 impl Core {
-    /// Appends all of `staged` as part of one batch. A durable one wants a sync: the flusher goes on to it by itself while
-    /// it is at work, else somebody must wake it.
+    /// Appends all of `staged` as part of one batch. It is written now if it is much; else when the appender's turn ends,
+    /// which [`Core::end_turn`] tells, or with what the flusher is about to write.
     pub fn append(&self, staged: &mut Staged) -> Result<Appended, AppendError> {
         let max = BATCH_LEN_MAX.min(usize::try_from(self.options.segment_bytes).unwrap_or(usize::MAX)) - HEADER_LEN;
         if staged.bytes.len() > max {
@@ -244,7 +244,7 @@ impl Core {
             stage.end = at.plus(staged.bytes.len() as u64);
             stage.sync_wanted |= durable;
             self.end.store(stage.end.0, Ordering::Release);
-            let turn_now = has_async || stage.staged_bytes() >= TURN_LEN;
+            let turn_now = stage.staged_bytes() >= TURN_LEN;
             // Long before appends are refused as busy, a sync makes room.
             let much = unsynced > self.options.staging_bytes_max as u64 / 4;
             let wake = has_async && (!stage.sync_expected || much && !stage.sync_wanted);
@@ -259,6 +259,20 @@ impl Core {
             self.flusher_wake.notify_one();
         }
         Ok(appended)
+    }
+
+    /// Writes what is staged if it becomes visible when written, and wakes the flusher if something waits for a sync.
+    pub fn end_turn(&self) {
+        let (write, sync) = {
+            let stage = self.stage.lock();
+            (stage.group.has_async, stage.sync_wanted)
+        };
+        if write {
+            self.turn();
+        }
+        if sync {
+            self.flusher_wake.notify_one();
+        }
     }
 
     /// Begins a batch that carries this open's epoch and nothing else, before anything else is written.

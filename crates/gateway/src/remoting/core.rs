@@ -156,7 +156,7 @@ pub fn run(gateway: Arc<Gateway>, handle: Arc<CoreHandle>) -> io::Result<()> {
         tokio::task::spawn_local(async move {
             loop {
                 turns.end_of_turn.notified().await;
-                turns.gateway.broker.log().sync_soon();
+                turns.gateway.broker.log().end_turn();
             }
         });
         let mut tick = tokio::time::interval(TICK);
@@ -188,7 +188,7 @@ impl Core {
         work(self.read_buffer.borrow_mut().as_mut_slice())
     }
 
-    /// Something was appended: the flusher is woken when every connection that is ready now has had its turn.
+    /// Something was appended: it is written and synced when every connection that is ready now has had its turn.
     pub fn appended(&self) {
         self.end_of_turn.notify_one();
     }

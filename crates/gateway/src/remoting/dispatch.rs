@@ -122,7 +122,7 @@ fn serve_waiting(gateway: &Gateway, peer: &Peer, call: Call, bytes: &[u8], pass:
         turn.refuse(call, status::of_append(&error), status::append_remark(&error));
     }
     if turn.finish(gateway.broker.log(), &gateway.send_answers, &mut held, &mut marks) {
-        gateway.broker.log().sync_soon();
+        gateway.broker.log().end_turn();
     }
     peer.mailbox.deliver_answers(&out, &held, &marks);
 }

@@ -164,15 +164,16 @@ impl Turn<'_> {
     }
 
     /// Appends what is staged and formats the answers that wait for it: bytes into `held`, what they wait for into `marks`.
-    /// If the append fails, all of them are refused at once. True: the log shall sync soon, the caller sees to it.
+    /// If the append fails, all of them are refused at once. True: something was appended, and the
+    /// caller tells the log when its turn ends.
     pub fn finish(self, log: &Log, answers: &SendAnswers, held: &mut Vec<u8>, marks: &mut Vec<Mark>) -> bool {
         let Buffers { staged, waiting, texts, frames, log_offsets, units } = self.buffers;
         units.clear();
-        let mut sync = false;
+        let mut appended_some = false;
         if !staged.is_empty() {
             match log.append_in_turn(staged) {
                 Ok(appended) => {
-                    sync = appended.durable;
+                    appended_some = true;
                     for answer in waiting.iter() {
                         let before = held.len();
                         let durable = match answer {
@@ -203,7 +204,7 @@ impl Turn<'_> {
         waiting.clear();
         texts.clear();
         frames.clear();
-        sync
+        appended_some
     }
 }
 
