@@ -118,7 +118,9 @@ impl Machines {
                     self.offsets.lock().group_deleted(&name);
                 }
             }
-            System::OffsetsCommitted { group, offsets } => self.offsets.lock().committed(at, &group, &offsets),
+            System::OffsetsCommitted { group, version, offsets } => {
+                self.offsets.lock().committed(at, &group, version, &offsets);
+            }
             System::TimerScheduled { due } => {
                 if let Some(timer) = message_before {
                     self.timers.lock().scheduled(timer, due);

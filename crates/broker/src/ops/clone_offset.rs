@@ -44,13 +44,14 @@ impl Broker {
         let online = self.clients.online(request.from).map(|online| online.subscriptions).unwrap_or_default();
         let wanted = |name: &str| request.unsubscribed_too || online.is_empty() || online.contains_key(name);
         let mut offsets = self.machines.offsets.lock();
-        let mut cloned = Vec::new();
+        let (mut cloned, mut version) = (Vec::new(), 0);
         for ((topic, queue), offset) in offsets.of_group(request.from) {
             let Some(name) = self.machines.topics.name_of(topic) else { continue };
             if only.is_none_or(|only| only == topic)
                 && wanted(name.as_str())
-                && offsets.note_staged(to.as_str(), (topic, queue), offset)
+                && let Some(newest) = offsets.note_staged(to.as_str(), (topic, queue), offset)
             {
+                version = newest;
                 cloned.push(CommittedOffset { topic, queue, offset });
             }
         }
@@ -58,7 +59,7 @@ impl Broker {
             return Ok(Change::Nothing);
         }
         for part in cloned.chunks(OFFSETS_PER_RECORD) {
-            staged.system(&System::OffsetsCommitted { group: to.clone(), offsets: part.to_vec() });
+            staged.system(&System::OffsetsCommitted { group: to.clone(), version, offsets: part.to_vec() });
         }
         Ok(Change::Staged)
     }

@@ -76,11 +76,11 @@ impl Broker {
         let Some(offset) = QueueOffset::from_wire(offset).map(|offset| offset.min(max)) else {
             return Ok(Committed::Noted);
         };
-        if !self.machines.offsets.lock().note_staged(request.group, (topic, queue), offset) {
+        let Some(version) = self.machines.offsets.lock().note_staged(request.group, (topic, queue), offset) else {
             return Ok(Committed::Noted);
-        }
+        };
         let offsets = vec![CommittedOffset { topic, queue, offset }];
-        staged.system(&System::OffsetsCommitted { group: GroupName::trusted(request.group), offsets });
+        staged.system(&System::OffsetsCommitted { group: GroupName::trusted(request.group), version, offsets });
         Ok(Committed::Staged)
     }
 

@@ -79,14 +79,9 @@ impl Broker {
             resets.push((queue, offset));
         }
         let entry = |&(queue, offset): &(QueueId, QueueOffset)| CommittedOffset { topic: topic.id, queue, offset };
-        staged.system(&System::OffsetsCommitted {
-            group: GroupName::trusted(request.group),
-            offsets: resets.iter().map(entry).collect(),
-        });
-        let mut offsets = self.machines.offsets.lock();
-        for (queue, offset) in &resets {
-            offsets.reset(request.group, (topic.id, *queue), *offset);
-        }
+        let offsets: Vec<_> = resets.iter().map(entry).collect();
+        let version = self.machines.offsets.lock().reset(request.group, &offsets);
+        staged.system(&System::OffsetsCommitted { group: GroupName::trusted(request.group), version, offsets });
         Ok(resets)
     }
 }

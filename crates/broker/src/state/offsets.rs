@@ -17,6 +17,7 @@ pub type Queue = (TopicId, QueueId);
 struct Durable {
     offset: QueueOffset,
     at: LogOffset,
+    version: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +39,8 @@ struct OfGroup {
 #[derive(Debug, Default)]
 pub struct Offsets {
     groups: HashMap<GroupName, OfGroup>,
+    /// The version of the newest decision.
+    version: u64,
 }
 
 /// Offsets in one record, so that a group with a million queues does not make a record of megabytes.
@@ -83,26 +86,34 @@ impl Offsets {
         self.group_mut(group).pending.insert(queue, Pending { offset, staged: false });
     }
 
-    /// Notes a commit whose record the caller stages now. False if there is nothing to write.
+    /// Notes a commit whose record the caller stages now, with the version answered here. `None` if there is nothing to
+    /// write.
     #[must_use]
-    pub fn note_staged(&mut self, group: &str, queue: Queue, offset: QueueOffset) -> bool {
+    pub fn note_staged(&mut self, group: &str, queue: Queue, offset: QueueOffset) -> Option<u64> {
         if self.reset_of(group, queue).is_some() {
-            return false;
+            return None;
         }
         let of_group = self.group_mut(group);
         if of_group.pending.get(&queue).is_none_or(|pending| pending.offset == offset && pending.staged)
             && of_group.durable.get(&queue).is_some_and(|durable| durable.offset == offset)
         {
-            return false;
+            return None;
         }
         of_group.pending.insert(queue, Pending { offset, staged: true });
-        true
+        Some(self.decide())
+    }
+
+    /// The version of a decision made now: higher than all before.
+    fn decide(&mut self) -> u64 {
+        self.version += 1;
+        self.version
     }
 
     /// The records of all commits that wait for one; they count as staged from now on.
     #[must_use]
     pub fn take_unwritten(&mut self) -> Vec<System> {
         let mut records = Vec::new();
+        let version = self.decide();
         for (group, of_group) in &mut self.groups {
             let mut offsets: Vec<_> = of_group
                 .pending
@@ -115,7 +126,7 @@ impl Offsets {
                 .collect();
             offsets.sort_by_key(|entry| (entry.topic, entry.queue));
             for part in offsets.chunks(OFFSETS_PER_RECORD) {
-                records.push(System::OffsetsCommitted { group: group.clone(), offsets: part.to_vec() });
+                records.push(System::OffsetsCommitted { group: group.clone(), version, offsets: part.to_vec() });
             }
         }
         records
@@ -124,7 +135,7 @@ impl Offsets {
     /// The records could not be appended: they wait again.
     pub fn give_back(&mut self, records: &[System]) {
         for record in records {
-            let System::OffsetsCommitted { group, offsets } = record else { continue };
+            let System::OffsetsCommitted { group, offsets, .. } = record else { continue };
             let of_group = self.group_mut(group.as_str());
             for entry in offsets {
                 if let Some(pending) = of_group.pending.get_mut(&(entry.topic, entry.queue))
@@ -136,11 +147,15 @@ impl Offsets {
         }
     }
 
-    /// Sets a reset that the queue's next pull answers.
-    pub fn reset(&mut self, group: &str, queue: Queue, offset: QueueOffset) {
+    /// Sets resets that the queues' next pulls answer. Answers the version of the record the caller stages now.
+    #[must_use]
+    pub fn reset(&mut self, group: &str, offsets: &[CommittedOffset]) -> u64 {
         let of_group = self.group_mut(group);
-        of_group.resets.insert(queue, offset);
-        of_group.pending.insert(queue, Pending { offset, staged: true });
+        for &CommittedOffset { topic, queue, offset } in offsets {
+            of_group.resets.insert((topic, queue), offset);
+            of_group.pending.insert((topic, queue), Pending { offset, staged: true });
+        }
+        self.decide()
     }
 
     /// The reset that waits for `queue`, if any.
@@ -156,12 +171,17 @@ impl Offsets {
         if of_group.resets.is_empty() { None } else { of_group.resets.remove(&queue) }
     }
 
-    /// Applies `OffsetsCommitted` that stands at `at`.
-    pub fn committed(&mut self, at: LogOffset, group: &GroupName, offsets: &[CommittedOffset]) {
+    /// Applies `OffsetsCommitted` that stands at `at`. What was decided before a record that is applied already changes
+    /// nothing.
+    pub fn committed(&mut self, at: LogOffset, group: &GroupName, version: u64, offsets: &[CommittedOffset]) {
+        self.version = self.version.max(version);
         let of_group = self.group_mut(group.as_str());
         for entry in offsets {
             let queue = (entry.topic, entry.queue);
-            of_group.durable.insert(queue, Durable { offset: entry.offset, at });
+            if of_group.durable.get(&queue).is_some_and(|durable| durable.version > version) {
+                continue;
+            }
+            of_group.durable.insert(queue, Durable { offset: entry.offset, at, version });
             if of_group.pending.get(&queue).is_some_and(|pending| pending.offset == entry.offset) {
                 of_group.pending.remove(&queue);
             }
@@ -183,19 +203,24 @@ impl Offsets {
         self.groups.remove(group);
     }
 
-    /// Records to append again before the log loses everything below `limit`.
+    /// Records to append again before the log loses everything below `limit`: a decision of now, so it says what is pending
+    /// where something is.
     #[must_use]
-    pub fn facts_below(&self, limit: LogOffset) -> Vec<System> {
+    pub fn facts_below(&mut self, limit: LogOffset) -> Vec<System> {
         let mut records = Vec::new();
+        let version = self.decide();
         for (group, of_group) in &self.groups {
+            let now = |queue: &Queue, durable: &Durable| {
+                of_group.pending.get(queue).map_or(durable.offset, |pending| pending.offset)
+            };
             let offsets: Vec<_> = of_group
                 .durable
                 .iter()
                 .filter(|(_, durable)| durable.at < limit)
-                .map(|(&(topic, queue), durable)| CommittedOffset { topic, queue, offset: durable.offset })
+                .map(|(key, durable)| CommittedOffset { topic: key.0, queue: key.1, offset: now(key, durable) })
                 .collect();
             for part in offsets.chunks(OFFSETS_PER_RECORD) {
-                records.push(System::OffsetsCommitted { group: group.clone(), offsets: part.to_vec() });
+                records.push(System::OffsetsCommitted { group: group.clone(), version, offsets: part.to_vec() });
             }
         }
         records
@@ -214,6 +239,7 @@ impl Offsets {
                 out.put_u32(queue.0);
                 out.put_u64(durable.offset.0);
                 out.put_u64(durable.at.0);
+                out.put_u64(durable.version);
             }
         }
     }
@@ -221,11 +247,11 @@ impl Offsets {
     pub fn load(&mut self, fields: &mut Reader<'_>) -> Result<(), Malformed> {
         for _ in 0..fields.u32()? {
             let group = GroupName::trusted(fields.text()?);
-            let of_group = self.group_mut(group.as_str());
             for _ in 0..fields.u32()? {
-                let queue = (TopicId(LogOffset(fields.u64()?)), QueueId(fields.u32()?));
-                let durable = Durable { offset: QueueOffset(fields.u64()?), at: LogOffset(fields.u64()?) };
-                of_group.durable.insert(queue, durable);
+                let (topic, queue) = (TopicId(LogOffset(fields.u64()?)), QueueId(fields.u32()?));
+                let offset = QueueOffset(fields.u64()?);
+                let (at, version) = (LogOffset(fields.u64()?), fields.u64()?);
+                self.committed(at, &group, version, &[CommittedOffset { topic, queue, offset }]);
             }
         }
         Ok(())
@@ -245,14 +271,14 @@ mod tests {
 
     const QUEUE: Queue = (TopicId(LogOffset(48)), QueueId(0));
 
-    fn record(group: &str, offset: u64) -> System {
+    fn record(group: &str, version: u64, offset: u64) -> System {
         let entry = CommittedOffset { topic: QUEUE.0, queue: QUEUE.1, offset: QueueOffset(offset) };
-        System::OffsetsCommitted { group: GroupName::trusted(group), offsets: vec![entry] }
+        System::OffsetsCommitted { group: GroupName::trusted(group), version, offsets: vec![entry] }
     }
 
     fn apply(offsets: &mut Offsets, at: u64, record: &System) {
-        let System::OffsetsCommitted { group, offsets: entries } = record else { panic!("not offsets") };
-        offsets.committed(LogOffset(at), group, entries);
+        let System::OffsetsCommitted { group, version, offsets: entries } = record else { panic!("not offsets") };
+        offsets.committed(LogOffset(at), group, *version, entries);
     }
 
     #[test]
@@ -260,9 +286,9 @@ mod tests {
         let mut offsets = Offsets::default();
         offsets.note("g", QUEUE, QueueOffset(1));
         offsets.note("g", QUEUE, QueueOffset(7));
-        assert_eq!(offsets.take_unwritten(), [record("g", 7)]);
+        assert_eq!(offsets.take_unwritten(), [record("g", 1, 7)]);
         assert_eq!(offsets.take_unwritten(), []);
-        apply(&mut offsets, 100, &record("g", 7));
+        apply(&mut offsets, 100, &record("g", 1, 7));
         offsets.note("g", QUEUE, QueueOffset(7));
         assert_eq!(offsets.take_unwritten(), []);
         assert_eq!(offsets.of("g", QUEUE), Some(QueueOffset(7)));
@@ -276,7 +302,7 @@ mod tests {
         offsets.note("g", QUEUE, QueueOffset(9));
         apply(&mut offsets, 100, &first[0]);
         assert_eq!(offsets.of("g", QUEUE), Some(QueueOffset(9)));
-        assert_eq!(offsets.take_unwritten(), [record("g", 9)]);
+        assert_eq!(offsets.take_unwritten(), [record("g", 2, 9)]);
     }
 
     #[test]
@@ -284,15 +310,35 @@ mod tests {
         let mut offsets = Offsets::default();
         offsets.note("g", QUEUE, QueueOffset(7));
         let taken = offsets.take_unwritten();
+        assert_eq!(taken, [record("g", 1, 7)]);
         offsets.give_back(&taken);
-        assert_eq!(offsets.take_unwritten(), taken);
+        assert_eq!(offsets.take_unwritten(), [record("g", 2, 7)]);
+    }
+
+    /// The job takes a noted commit; before it has appended it, an answered commit is decided and reaches the log first.
+    #[test]
+    fn an_answered_commit_is_not_moved_back_by_a_record_decided_before_it() {
+        let mut offsets = Offsets::default();
+        offsets.note("g", QUEUE, QueueOffset(10));
+        let noted = offsets.take_unwritten();
+        let answered = offsets.note_staged("g", QUEUE, QueueOffset(12)).expect("something to write");
+        apply(&mut offsets, 100, &record("g", answered, 12));
+        apply(&mut offsets, 200, &noted[0]);
+        assert_eq!(offsets.of("g", QUEUE), Some(QueueOffset(12)));
+        let mut saved = Vec::new();
+        offsets.save(&mut saved);
+        let mut again = Offsets::default();
+        again.load(&mut Reader::new(&saved)).expect("just saved");
+        assert_eq!(again.of("g", QUEUE), Some(QueueOffset(12)), "after a restart, too");
+        assert!(again.note_staged("g", QUEUE, QueueOffset(13)) > Some(answered), "versions go on");
     }
 
     #[test]
     fn while_a_reset_waits_commits_are_ignored() {
         let mut offsets = Offsets::default();
-        apply(&mut offsets, 100, &record("g", 50));
-        offsets.reset("g", QUEUE, QueueOffset(10));
+        apply(&mut offsets, 100, &record("g", 1, 50));
+        let back = CommittedOffset { topic: QUEUE.0, queue: QUEUE.1, offset: QueueOffset(10) };
+        assert_eq!(offsets.reset("g", &[back]), 2);
         offsets.note("g", QUEUE, QueueOffset(51));
         assert_eq!(offsets.of("g", QUEUE), Some(QueueOffset(10)));
         assert_eq!(offsets.take_reset("g", QUEUE), Some(QueueOffset(10)));
@@ -304,13 +350,13 @@ mod tests {
     #[test]
     fn what_is_saved_loads_to_the_same_offsets() {
         let mut offsets = Offsets::default();
-        apply(&mut offsets, 100, &record("g", 7));
-        apply(&mut offsets, 200, &record("h", 8));
+        apply(&mut offsets, 100, &record("g", 4, 7));
+        apply(&mut offsets, 200, &record("h", 5, 8));
         let mut saved = Vec::new();
         offsets.save(&mut saved);
         let mut again = Offsets::default();
         again.load(&mut Reader::new(&saved)).expect("just saved");
         assert_eq!((again.of("g", QUEUE), again.of("h", QUEUE)), (Some(QueueOffset(7)), Some(QueueOffset(8))));
-        assert_eq!(again.facts_below(LogOffset(150)), [record("g", 7)]);
+        assert_eq!(again.facts_below(LogOffset(150)), [record("g", 6, 7)]);
     }
 }

@@ -37,9 +37,11 @@ pub enum System {
         name: GroupName,
         with_offsets: bool,
     },
-    /// Consumer offsets of one group; later records win.
+    /// Consumer offsets of one group. `version` grows with each decision, and the higher one wins: records of two threads
+    /// may reach the log in another order than they were decided in.
     OffsetsCommitted {
         group: GroupName,
+        version: u64,
         offsets: Vec<CommittedOffset>,
     },
     /// The message record just before this one waits under a timer topic until `due`.
@@ -119,6 +121,7 @@ impl System {
             4 => System::GroupDeleted { name: GroupName::trusted(fields.text()?), with_offsets: fields.bool()? },
             5 => System::OffsetsCommitted {
                 group: GroupName::trusted(fields.text()?),
+                version: fields.u64()?,
                 offsets: read_offsets(&mut fields)?,
             },
             6 => System::TimerScheduled { due: Timestamp(fields.i64()?) },
@@ -167,8 +170,9 @@ impl System {
                 out.put_text(name.as_str());
                 out.put_bool(*with_offsets);
             }
-            System::OffsetsCommitted { group, offsets } => {
+            System::OffsetsCommitted { group, version, offsets } => {
                 out.put_text(group.as_str());
+                out.put_u64(*version);
                 put_count(out, offsets.len());
                 for entry in offsets {
                     out.put_u64(entry.topic.0.0);
@@ -315,6 +319,7 @@ mod tests {
             System::GroupDeleted { name: GroupName::trusted("billing"), with_offsets: true },
             System::OffsetsCommitted {
                 group: GroupName::trusted("billing"),
+                version: 11,
                 offsets: vec![CommittedOffset { topic, queue: QueueId(3), offset: QueueOffset(7) }],
             },
             System::TimerScheduled { due: Timestamp(1_700_000_000_000) },
