@@ -109,7 +109,15 @@ pub fn assemble(ground: &Ground<'_>, sockets: Sockets, pages: &Pages) -> Result<
     let jobs = start_jobs(&gateway, &stop, policy(config))?;
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Metrics(Arc::clone(&gateway))));
-    pages.ready(config.metrics.enabled.then_some(registry), Vec::new);
+    let asked = Arc::clone(&gateway);
+    pages.ready(config.metrics.enabled.then_some(registry), move || {
+        let full = asked.broker.log().disk_full();
+        if full {
+            vec!["disk nearly full: sends are refused until space is free (storage.max_disk)".into()]
+        } else {
+            vec![]
+        }
+    });
     Ok(Running { gateway, acceptors: acceptors.into(), cores, jobs, stop, registrar })
 }
 
@@ -170,6 +178,7 @@ fn options(config: &Config) -> Options {
             Flush::Group => SyncRule::Group,
             Flush::Async => SyncRule::Async,
         },
+        retention: policy(config),
         ..Options::new(&config.node.data_dir)
     }
 }

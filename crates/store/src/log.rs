@@ -282,6 +282,12 @@ impl Log {
         self.core.oldest_message()
     }
 
+    /// The disk has less free than the policy wants: messages are refused until it has more.
+    #[must_use]
+    pub fn disk_full(&self) -> bool {
+        self.core.disk_full.load(Ordering::Relaxed)
+    }
+
     /// What the file system of the data directory has.
     pub fn space(&self) -> io::Result<Space> {
         self.core.disk.space()
