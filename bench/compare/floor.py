@@ -29,7 +29,6 @@ def measure(bench: Bench, table: Table, only: str | None) -> None:
         # Goes round in the segments once, so that later runs write over blocks that exist.
         for server in (group, undurable):
             bench.send(server, "warm", "--topic", "Warm", *PIPELINED, "--warmup", "0s", "--duration", "10s", keep=False)
-        fill(bench, group)
         plan = [
             ("64x1", [(server, "64x1", UNBATCHED) for server in (net, undurable, sync, group)]),
             ("16x64", [(server, "16x64", PIPELINED) for server in (net, undurable, sync, group)]),
@@ -43,6 +42,8 @@ def measure(bench: Bench, table: Table, only: str | None) -> None:
                     for server, measurement, arguments in runs:
                         bench.send(server, measurement, "--topic", "Load", *arguments)
             if wanted("pull", only):
+                # Every round anew: the sends before may have pushed older messages out of the 4 GiB that are kept.
+                fill(bench, group)
                 for server in (net, group):
                     bench.recv(server, "pull-1", "--topic", "Pull1", "--queues", 1, *PULLERS)
                     bench.recv(server, "pull-8", "--topic", "Pull8", "--queues", 8, *PULLERS)
