@@ -26,6 +26,7 @@ def measure(bench: Bench, table: Table, only: str | None, warmup_s: int) -> None
                 if wanted("64x1", only):
                     bench.send(server, "64x1", "--topic", "Load", *UNBATCHED)
                 if wanted("pull", only):
+                    fill(bench, server)
                     bench.recv(server, "pull", "--topic", "Pull", "--queues", 8, "--connections", 4)
                 if wanted("open-loop", only):
                     bench.send(server, "open-loop", "--topic", "Load", *UNBATCHED, "--rate", OPEN_LOOP_RATE)
@@ -36,13 +37,17 @@ def measure(bench: Bench, table: Table, only: str | None, warmup_s: int) -> None
 
 
 def prepare(bench: Bench, server, warmup_s: int) -> None:
-    """Messages to pull, then load of the kinds that are measured until a JIT has compiled them."""
-    topic = ["--topic", "Pull", "--create", "--connections", 4, "--in-flight", 8, "--count", PULL_MESSAGES]
-    bench.send(server, "fill", *topic, "--warmup", "0s", "--duration", "120s", keep=False)
+    """Load of the kinds that are measured until a JIT has compiled them."""
     kinds = ([*PIPELINED], [*UNBATCHED], [*UNBATCHED, "--rate", OPEN_LOOP_RATE])
     for kind in kinds:
         share = f"{max(1, warmup_s // len(kinds))}s"
         bench.send(server, "warm", "--topic", "Load", "--create", *kind, "--warmup", "0s", "--duration", share, keep=False)
+
+
+def fill(bench: Bench, server) -> None:
+    """Messages to pull, in the round that pulls them: the sends may have pushed older ones out of what is kept."""
+    topic = ["--topic", "Pull", "--create", "--connections", 4, "--in-flight", 8, "--count", PULL_MESSAGES]
+    bench.send(server, "fill", *topic, "--warmup", "0s", "--duration", "120s", keep=False)
 
 
 def rows(bench: Bench, table: Table, syncs: list[dict]) -> None:
