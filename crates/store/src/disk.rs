@@ -27,10 +27,11 @@ pub trait Disk: Send + Sync {
     fn space(&self) -> io::Result<Space>;
 }
 
-/// Bytes of the file system.
+/// Bytes of the file system, for callers without privileges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
     pub free: u64,
+    /// Used and free together.
     pub total: u64,
 }
 
