@@ -41,7 +41,9 @@ pub fn text(facts: &Facts<'_>) -> String {
     let data = data.as_deref().unwrap_or(Path::new(&config.node.data_dir)).display();
     let durability = match config.storage.flush {
         Flush::Group => "a send is answered after fdatasync",
-        Flush::Async => "a send is answered from memory; a crash of the machine loses the last moments (storage.flush)",
+        Flush::Async => {
+            "a send is answered after the write; a crash of the machine loses the last moments (storage.flush)"
+        }
     };
     let mut text = format!(
         "Kerolox {version}: broker {broker_name} of cluster {cluster}\n\n\

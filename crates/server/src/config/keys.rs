@@ -142,7 +142,7 @@ sections! {
     /// The log on disk.
     storage: Storage {
         /// "group": a send is answered after fdatasync; messages that arrive together share one. "async": it is answered
-        /// from memory, and a crash of the machine loses the last moments. A topic may choose for itself.
+        /// after the write: kill -9 loses nothing, a crash of the machine the last moments. A topic may choose for itself.
         flush: Flush = "group";
         /// Size of one log file. Disk space is freed in these steps.
         segment_bytes: Size = "256MiB", "64KiB" to "1GiB";

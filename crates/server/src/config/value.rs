@@ -165,7 +165,7 @@ impl Setting for Percent {
 pub enum Flush {
     /// After `fdatasync` of the batch that holds it.
     Group,
-    /// As soon as it is in memory.
+    /// After the write, before any sync.
     Async,
 }
 
