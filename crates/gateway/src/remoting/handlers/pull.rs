@@ -74,8 +74,9 @@ pub fn pull(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outc
             mark.abandon(turn.out);
             Outcome::Elsewhere(Elsewhere::Cold)
         }
-        Err(ReadError::NotFound { at }) if at < broker.log().start() && turn.pass != Pass::Last => {
-            // Retention was faster than this pull. The next look at the queue finds where it begins now.
+        Err(ReadError::NotFound { .. }) if turn.pass != Pass::Last => {
+            // Retention was faster than this pull: it takes messages out of the index before it moves the log's start. The
+            // next look at the queue, and the last, finds where it begins now.
             mark.abandon(turn.out);
             let pass = std::mem::replace(&mut turn.pass, Pass::Last);
             let outcome = pull(gateway, header, turn);
