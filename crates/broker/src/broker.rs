@@ -20,6 +20,7 @@ use crate::state::offsets::Offsets;
 use crate::state::queue_locks::QueueLocks;
 use crate::state::timers::Timers;
 use crate::state::topics::{self, Topic, Topics};
+use crate::state::usage::Usage;
 use crate::unique_key::UniqueKeys;
 
 /// Hears of topics as facts are applied, on the log's thread: it must not wait.
@@ -37,6 +38,8 @@ pub struct Machines {
     pub arrivals: Arrivals,
     /// Keys of the name server's configuration, by namespace.
     pub kv: Mutex<crate::state::kv::Kv>,
+    /// When topics and groups were last used, to the day.
+    pub usage: Mutex<Usage>,
     /// The message that was applied last. A `TimerScheduled` means the message in front of it, which comes in a call of
     /// its own when the log is read back.
     last_message: Mutex<Option<LogOffset>>,
@@ -82,6 +85,7 @@ impl Machines {
             timers: Mutex::default(),
             arrivals: Arrivals::default(),
             kv: Mutex::default(),
+            usage: Mutex::default(),
             last_message: Mutex::default(),
             unreadable: OnceLock::new(),
             topic_listener: OnceLock::new(),
@@ -107,6 +111,7 @@ impl Machines {
             System::TopicDeleted { id } => {
                 let name = self.topics.deleted(id);
                 self.offsets.lock().topic_deleted(id);
+                self.usage.lock().topic_deleted(id);
                 if let (Some(listener), Some(name)) = (self.topic_listener.get(), name) {
                     listener.deleted(id, &name);
                 }
@@ -114,6 +119,7 @@ impl Machines {
             System::GroupChanged { config } => self.groups.changed(at, config),
             System::GroupDeleted { name, with_offsets } => {
                 self.groups.deleted(&name);
+                self.usage.lock().group_deleted(&name);
                 if with_offsets {
                     self.offsets.lock().group_deleted(&name);
                 }
@@ -128,6 +134,7 @@ impl Machines {
             }
             System::TimersDone { timers } => self.timers.lock().done(&timers),
             System::KvChanged { namespace, key, value } => self.kv.lock().changed(at, namespace, key, value),
+            System::Used { when, topics, groups } => self.usage.lock().used(at, when, &topics, groups),
             // The queue table belongs to the store, which reads this record itself.
             System::QueueReached { .. } => {}
         }
@@ -166,6 +173,7 @@ impl Observer for Machines {
         self.offsets.lock().save(&mut out);
         self.timers.lock().save(&mut out);
         self.kv.lock().save(&mut out);
+        self.usage.lock().save(&mut out);
         out
     }
 
@@ -176,6 +184,7 @@ impl Observer for Machines {
         self.offsets.lock().load(&mut fields)?;
         self.timers.lock().load(&mut fields)?;
         self.kv.lock().load(&mut fields)?;
+        self.usage.lock().load(&mut fields)?;
         Ok(())
     }
 }

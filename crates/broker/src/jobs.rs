@@ -1,6 +1,7 @@
 //! What happens unasked: each job asks a machine and appends its effects. One call is one round; `server` repeats them.
 
 pub mod deliver_timed;
+pub mod note_use;
 pub mod retention;
 pub mod sample;
 pub mod write_offsets;

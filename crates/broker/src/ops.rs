@@ -17,3 +17,4 @@ pub mod send;
 pub mod send_back;
 pub mod topic;
 pub mod topic_stats;
+pub mod unused;

@@ -9,3 +9,4 @@ pub mod queue_locks;
 pub mod timers;
 pub mod topics;
 pub mod traffic;
+pub mod usage;

@@ -9,3 +9,5 @@
 )]
 
 pub mod bench;
+mod servers;
+pub mod unused;

@@ -1,6 +1,7 @@
 //! The operations our own tools and peers use, one method each. Codes and fields are those of the protocol; an answer
 //! other than success is an [`Error::Refused`] unless the method says otherwise.
 
+mod cleaning;
 mod messages;
 mod offsets;
 mod registration;

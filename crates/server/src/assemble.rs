@@ -36,6 +36,9 @@ const WRITE_OFFSETS_EVERY: Duration = Duration::from_secs(1);
 /// Counters are noted this often, for rates.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
+/// Pause between notes of which topics and groups are in use.
+const NOTE_USE_EVERY: Duration = Duration::from_secs(3_600);
+
 /// Silent clients, old queue locks and dead brokers are looked for this often.
 const EXPIRE_EVERY: Duration = Duration::from_secs(5);
 
@@ -241,6 +244,15 @@ fn start_jobs(gateway: &Arc<Gateway>, stop: &Arc<AtomicBool>, policy: Policy) ->
             Box::new(|gateway, _| {
                 gateway.broker.sample(now());
                 SAMPLE_EVERY
+            }),
+        )?,
+        repeat(
+            "job-use",
+            Box::new(|gateway, staged| {
+                if let Err(error) = gateway.broker.note_use(now(), staged) {
+                    warn!(%error, "what is in use is noted later");
+                }
+                NOTE_USE_EVERY
             }),
         )?,
         repeat(

@@ -38,6 +38,8 @@ enum Command {
     Store(StoreCommand),
     /// Put load on a server and measure; any server that speaks the remoting protocol.
     Bench(cli::bench::Args),
+    /// List topics and groups nobody has used for long, or delete them.
+    Unused(cli::unused::Args),
 }
 
 #[derive(Subcommand)]
@@ -110,6 +112,7 @@ pub fn run(line: CommandLine) -> Result<(), Failure> {
             print(&report(&salvaged, &to))
         }
         Command::Bench(args) => cli::bench::run(args).map_err(|error| Failure::failed(format!("{error:#}"))),
+        Command::Unused(args) => cli::unused::run(&args).map_err(|error| Failure::failed(format!("{error:#}"))),
         Command::Config(ConfigCommand::Docs) => print(&config::docs()),
         Command::Config(ConfigCommand::Show { settings, origin }) => print(&config::show(&settings.load()?.1, origin)),
     }

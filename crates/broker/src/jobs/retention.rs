@@ -51,6 +51,7 @@ impl Broker {
         }
         records.extend(self.machines.offsets.lock().facts_below(limit));
         records.extend(self.machines.kv.lock().facts_below(limit));
+        records.extend(self.machines.usage.lock().facts_below(limit));
         for part in records.chunks(RECORDS_PER_APPEND) {
             staged.clear();
             for record in part {

@@ -3,7 +3,7 @@
 //! Facts: heartbeats, unregistrations, closed connections. A group's subscription table follows the reference (semantics.md
 //! section 10): the last heartbeat wins, a subscription is replaced only by a newer version. In memory only.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -251,6 +251,12 @@ impl Clients {
             tables.consumers.iter().map(|(name, group)| (name.clone(), group.members.len())).collect();
         all.sort();
         all
+    }
+
+    /// Topics that somebody online subscribes to.
+    #[must_use]
+    pub fn subscribed_topics(&self) -> HashSet<String> {
+        self.tables.read().consumers.values().flat_map(|group| group.subscriptions.keys().cloned()).collect()
     }
 
     /// Consumer groups online that subscribe to `topic`, sorted.

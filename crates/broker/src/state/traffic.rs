@@ -17,6 +17,8 @@ pub struct Flow {
     pub messages: Counter,
     /// Of whole records.
     pub bytes: Counter,
+    /// Messages as of the last look at whether anything moves.
+    looked_at: AtomicU64,
 }
 
 impl Flow {
@@ -29,6 +31,18 @@ impl Flow {
     #[must_use]
     pub fn reading(&self) -> [u64; 2] {
         [self.messages.get(), self.bytes.get()]
+    }
+
+    /// Whether messages went through since [`Flow::look`].
+    #[must_use]
+    pub fn moved(&self) -> bool {
+        self.messages.get() != self.looked_at.load(Ordering::Relaxed)
+    }
+
+    /// Answers [`Flow::moved`] and begins anew.
+    pub fn look(&self) -> bool {
+        let messages = self.messages.get();
+        self.looked_at.swap(messages, Ordering::Relaxed) != messages
     }
 }
 

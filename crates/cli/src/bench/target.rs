@@ -8,6 +8,7 @@ use client::{Connection, Options};
 use serde::Serialize;
 
 use super::Common;
+use crate::servers::name_server;
 
 /// Queues a topic is assumed to have when there is no route to ask: the default of the Java producer.
 const QUEUES_UNKNOWN: u32 = 4;
@@ -79,21 +80,6 @@ pub async fn create(common: &Common, queues: u32) -> Result<()> {
         tokio::time::sleep(ROUTE_RETRY).await;
     }
     bail!("topic {} was created but has no route after 10 s", common.topic)
-}
-
-/// The first name server of the list that accepts a connection.
-async fn name_server(list: &str) -> Result<Connection> {
-    let mut last = None;
-    for address in list.split(';').map(str::trim).filter(|address| !address.is_empty()) {
-        match Connection::open(address, &Options::default()).await {
-            Ok(connection) => return Ok(connection),
-            Err(error) => last = Some(error),
-        }
-    }
-    match last {
-        Some(error) => Err(error).context("no name server can be reached; give one with -n or a broker with --broker"),
-        None => bail!("the list of name servers is empty"),
-    }
 }
 
 fn targets(route: &Route, what: Use, limit: Option<u32>) -> Vec<Target> {

@@ -64,6 +64,12 @@ pub enum System {
         key: String,
         value: Option<String>,
     },
+    /// Topics and groups that were in use at the moment `when`. Noted once a day at most, for those who clean up.
+    Used {
+        when: Timestamp,
+        topics: Vec<TopicId>,
+        groups: Vec<GroupName>,
+    },
 }
 
 /// The next offset a group wants from a queue.
@@ -136,6 +142,13 @@ impl System {
                 let value = if fields.bool()? { Some(fields.text()?.to_owned()) } else { None };
                 System::KvChanged { namespace, key, value }
             }
+            35 => {
+                let when = Timestamp(fields.i64()?);
+                let topics = (0..fields.u32()?).map(|_| fields.u64().map(|id| TopicId(LogOffset(id))));
+                let topics = topics.collect::<Result<_, _>>()?;
+                let groups = (0..fields.u32()?).map(|_| fields.text().map(GroupName::trusted));
+                System::Used { when, topics, groups: groups.collect::<Result<_, _>>()? }
+            }
             _ => return Err(newer),
         };
         if !fields.is_empty() {
@@ -155,6 +168,7 @@ impl System {
             System::TimersDone { .. } => 7,
             System::QueueReached { .. } => 8,
             System::KvChanged { .. } => 9,
+            System::Used { .. } => 35,
         }
     }
 
@@ -197,6 +211,13 @@ impl System {
                 if let Some(value) = value {
                     out.put_text(value);
                 }
+            }
+            System::Used { when, topics, groups } => {
+                out.put_i64(when.0);
+                put_count(out, topics.len());
+                topics.iter().for_each(|topic| out.put_u64(topic.0.0));
+                put_count(out, groups.len());
+                groups.iter().for_each(|group| out.put_text(group.as_str()));
             }
         }
     }
@@ -327,6 +348,7 @@ mod tests {
             System::QueueReached { topic, queue: QueueId(1), next: QueueOffset(9) },
             System::KvChanged { namespace: "ORDER_TOPIC_CONFIG".into(), key: "orders".into(), value: None },
             System::KvChanged { namespace: "n".into(), key: "k".into(), value: Some("v".into()) },
+            System::Used { when: Timestamp(1), topics: vec![topic], groups: vec![GroupName::trusted("billing")] },
         ];
         for fact in facts {
             let mut bytes = Vec::new();

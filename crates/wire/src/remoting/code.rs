@@ -210,6 +210,8 @@ codes! {
         POLLING_INFO = 200_055,
         POP_ROLLBACK = 200_056,
         BATCH_ACK_MESSAGE = 200_151,
+        // Kerolox's own, far above the reference's numbers.
+        KEROLOX_LIST_UNUSED = 900_001,
     }
 }
 

@@ -19,6 +19,7 @@ pub mod register;
 pub mod route;
 pub mod stats;
 pub mod topic;
+pub mod unused;
 
 /// Gives bodies their `to_json`: in fastjson's dialect, or in standard JSON.
 macro_rules! bodies {

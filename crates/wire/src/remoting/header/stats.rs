@@ -1,4 +1,4 @@
-//! Numbers about consuming and storing: 208, 303, 315, 317.
+//! Numbers about consuming and storing: 208, 303, 315, 317; what nobody uses (our own 900001).
 
 use std::borrow::Cow;
 
@@ -28,5 +28,10 @@ headers! {
     pub struct ViewBrokerStats<'h> {
         stats_name: Cow<'h, str> = "statsName",
         stats_key: Cow<'h, str> = "statsKey",
+    }
+
+    /// `KEROLOX_LIST_UNUSED`: topics and groups not used for this many milliseconds.
+    pub struct ListUnused {
+        unused_for_millis: i64 = "unusedForMillis",
     }
 }

@@ -1,4 +1,4 @@
-//! Numbers of the whole broker: counters by name (315), and how it is doing (28).
+//! Numbers of the whole broker: counters by name (315), how it is doing (28), what nobody uses (our own 900001).
 //!
 //! The keys of 28 are those tools read. What we do not have (queues of thread pools, latencies by percentile) is 0 there;
 //! what nobody reads is left out.
@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use broker::ops::broker_info::RuntimeInfo;
 use broker::rates::{BrokerGrowth, Growth};
-use model::Timestamp;
+use model::{Millis, Timestamp};
 use wire::remoting::body::kv::KvTable;
 use wire::remoting::body::stats::{BrokerStats, BrokerStatsItem};
+use wire::remoting::body::unused::{LastUsed, UnusedList};
 use wire::remoting::code::{ResponseCode, VERSION};
 use wire::remoting::command::Header;
-use wire::remoting::header::stats::ViewBrokerStats;
+use wire::remoting::header::stats::{ListUnused, ViewBrokerStats};
 
 use super::{answer_body, decode};
 use crate::remoting::Gateway;
@@ -42,6 +43,18 @@ pub fn counter(gateway: &Gateway, header: &Header<'_>, _: &[u8], turn: &mut Turn
         stats_minute: item(windows.minute),
     };
     answer_body(call, body.to_json(), turn)
+}
+
+pub fn unused(gateway: &Gateway, header: &Header<'_>, _: &[u8], turn: &mut Turn<'_>) -> Outcome {
+    let fields = decode!(ListUnused, header, turn);
+    let span = Millis(u64::try_from(fields.unused_for_millis).unwrap_or(0));
+    let unused = gateway.broker.unused(span, turn.now);
+    let listed = |(name, last): (String, Timestamp)| LastUsed { name, last_used: last.0 };
+    let body = UnusedList {
+        topics: unused.topics.into_iter().map(|(name, last)| listed((name.to_string(), last))).collect(),
+        groups: unused.groups.into_iter().map(|(name, last)| listed((name.to_string(), last))).collect(),
+    };
+    answer_body(Call::of(header), body.to_json(), turn)
 }
 
 pub fn runtime_info(gateway: &Gateway, header: &Header<'_>, _: &[u8], turn: &mut Turn<'_>) -> Outcome {
