@@ -18,7 +18,7 @@ use crate::state::clients::Clients;
 use crate::state::groups::{self, Groups};
 use crate::state::offsets::Offsets;
 use crate::state::queue_locks::QueueLocks;
-use crate::state::timers::Timers;
+use crate::state::timers::{NO_KEY, Timers};
 use crate::state::topics::{self, Topic, Topics};
 use crate::state::usage::Usage;
 use crate::unique_key::UniqueKeys;
@@ -40,7 +40,7 @@ pub struct Machines {
     pub kv: Mutex<crate::state::kv::Kv>,
     /// When topics and groups were last used, to the day.
     pub usage: Mutex<Usage>,
-    /// The message that was applied last. A `TimerScheduled` means the message in front of it, which comes in a call of
+    /// The message that was applied last. A `TimerScheduled` and its like mean the message in front of it, which comes in a call of
     /// its own when the log is read back.
     last_message: Mutex<Option<LogOffset>>,
     /// Set by a record this version cannot read; the server refuses to start.
@@ -129,9 +129,20 @@ impl Machines {
             }
             System::TimerScheduled { due } => {
                 if let Some(timer) = message_before {
-                    self.timers.lock().scheduled(timer, due);
+                    self.timers.lock().scheduled(timer, due, NO_KEY);
                 }
             }
+            System::TimerSet { due, key } => {
+                if let Some(timer) = message_before {
+                    self.timers.lock().scheduled(timer, due, key);
+                }
+            }
+            System::TimerMoved { from, due, key } => {
+                if let Some(timer) = message_before {
+                    self.timers.lock().moved(from, timer, due, key);
+                }
+            }
+            System::TimerRecalled { due, key } => self.timers.lock().recalled(at, due, key),
             System::TimersDone { timers } => self.timers.lock().done(&timers),
             System::KvChanged { namespace, key, value } => self.kv.lock().changed(at, namespace, key, value),
             System::Used { when, topics, groups } => self.usage.lock().used(at, when, &topics, groups),
@@ -287,6 +298,7 @@ mod tests {
             default_queues: 8,
             auto_created_topics_max: 100,
             delay_levels: vec![Millis(1_000)],
+            delay_max: Millis(86_400_000),
             message_bytes_max: 1024 * 1024,
             flush_async: true,
             retention: Millis(72 * 3_600_000),
@@ -304,6 +316,6 @@ mod tests {
         let mut record = Vec::new();
         System::TimerScheduled { due: Timestamp(7) }.encode(&mut record);
         machines.applied(&[Fact::System { at: LogOffset(150), record: &record }]);
-        assert_eq!(machines.timers.lock().take_due(Timestamp(7), 10), [at]);
+        assert_eq!(machines.timers.lock().take_due(Timestamp(7), 10).deliver, [(at, Timestamp(7))]);
     }
 }

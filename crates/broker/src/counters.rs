@@ -26,6 +26,8 @@ pub struct Counters {
     pub bytes_out: Counter,
     pub messages_to_dead_letter: Counter,
     pub timers_delivered: Counter,
+    /// Recalls taken; the message may have been sent elsewhere, or never.
+    pub timers_recalled: Counter,
     pub pulls_held: Counter,
     /// Pulls answered with messages, and without.
     pub pulls_found: Counter,

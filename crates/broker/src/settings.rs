@@ -21,6 +21,8 @@ pub struct Settings {
     pub auto_created_topics_max: usize,
     /// Level 1 first.
     pub delay_levels: Vec<Millis>,
+    /// How far ahead an exact delivery time may lie.
+    pub delay_max: Millis,
     /// Largest body in bytes.
     pub message_bytes_max: usize,
     /// Topics that say nothing else are answered after the write instead of after `fdatasync`.

@@ -40,6 +40,7 @@ impl World {
             default_queues: 8,
             auto_created_topics_max: 100,
             delay_levels: vec![Millis(1_000)],
+            delay_max: Millis(86_400_000),
             message_bytes_max: 1024 * 1024,
             flush_async: false,
             retention: Millis(72 * 3_600_000),

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use broker::ops::send;
+use broker::ops::{recall, send};
 use broker::{Broker, Machines, Settings};
 use model::record::message::Message;
-use model::{Millis, QueueOffset, Timestamp, TopicConfig, TopicName, properties};
+use model::{Millis, QueueOffset, Timestamp, TopicConfig, TopicName, properties, recall_handle};
 use store::{Log, Options, Read, Staged, SyncRule};
 
 const START: Timestamp = Timestamp(1_700_000_000_000);
@@ -22,6 +22,7 @@ fn open(folder: &std::path::Path, sync: SyncRule) -> Broker {
         default_queues: 8,
         auto_created_topics_max: 100,
         delay_levels: vec![DELAY],
+        delay_max: Millis(86_400_000),
         message_bytes_max: 1024 * 1024,
         flush_async: sync == SyncRule::Async,
         retention: Millis(72 * 3_600_000),
@@ -38,7 +39,19 @@ fn open(folder: &std::path::Path, sync: SyncRule) -> Broker {
     broker
 }
 
-fn send(broker: &Broker, properties: &[u8], body: &[u8]) {
+fn send(broker: &Broker, properties: &[u8], body: &[u8]) -> send::Ticket {
+    let mut staged = Staged::default();
+    let ticket = begin_send(broker, properties, body, &mut staged).expect("taken");
+    broker.append_and_wait(&mut staged).expect("the disk has room");
+    ticket
+}
+
+fn begin_send(
+    broker: &Broker,
+    properties: &[u8],
+    body: &[u8],
+    staged: &mut Staged,
+) -> Result<send::Ticket, send::Error> {
     let request = send::Request {
         topic: "orders",
         default_topic: "TBW102",
@@ -53,9 +66,7 @@ fn send(broker: &Broker, properties: &[u8], body: &[u8]) {
         max_reconsume_times: None,
         body,
     };
-    let mut staged = Staged::default();
-    broker.begin_send(&request, START, &mut staged).expect("taken");
-    broker.append_and_wait(&mut staged).expect("the disk has room");
+    broker.begin_send(&request, START, staged)
 }
 
 /// The bodies in the queue, in order.
@@ -103,4 +114,106 @@ fn a_delayed_message_comes_once_and_not_early_by_the_group_rule() {
 #[test]
 fn a_delayed_message_comes_once_and_not_early_by_the_async_rule() {
     a_delayed_message_comes_once_and_not_early(SyncRule::Async);
+}
+
+/// The moment `ms` after the send.
+fn after(ms: u64) -> Timestamp {
+    START.after(Millis(ms))
+}
+
+fn handle(due: Timestamp, key: &str) -> String {
+    let mut handle = Vec::new();
+    recall_handle::push(&mut handle, "orders", "broker-a", due, key);
+    String::from_utf8(handle).expect("base64 is ASCII")
+}
+
+#[test]
+fn an_exact_time_is_kept_to_the_millisecond() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path(), SyncRule::Group);
+    let mut staged = Staged::default();
+    let deliver = format!("TIMER_DELIVER_MS\x01{}\x02", after(1_501).0);
+    assert_eq!(send(&broker, deliver.as_bytes(), b"third").due, Some(after(1_501)));
+    assert_eq!(send(&broker, b"TIMER_DELAY_MS\x011500\x02", b"second").due, Some(after(1_500)));
+    assert_eq!(send(&broker, b"TIMER_DELAY_SEC\x011\x02TIMER_DELAY_MS\x019\x02", b"first").due, Some(after(1_000)));
+    assert_eq!(send(&broker, b"TIMER_DELAY_MS\x01-5\x02", b"past").due, None);
+    for (now, delivered) in [(999, 1), (1_000, 2), (1_499, 2), (1_500, 3), (1_501, 4)] {
+        broker.deliver_timed(after(now), &mut staged);
+        send(&broker, b"", b"a record behind the delivery");
+        assert_eq!(bodies(&broker).iter().filter(|body| body.len() < 7).count(), delivered, "after {now} ms");
+    }
+}
+
+#[test]
+fn a_level_wins_over_an_exact_time() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path(), SyncRule::Group);
+    let mut staged = Staged::default();
+    assert_eq!(send(&broker, b"TIMER_DELAY_MS\x011\x02DELAY\x011\x02", b"later").due, None);
+    broker.deliver_timed(after(DELAY.0 - 1), &mut staged);
+    send(&broker, b"", b"now");
+    assert_eq!(bodies(&broker), [b"now"]);
+}
+
+#[test]
+fn times_that_make_no_sense_are_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path(), SyncRule::Group);
+    let mut staged = Staged::default();
+    let mut refusal = |properties: &[u8]| match begin_send(&broker, properties, b"x", &mut staged) {
+        Err(error) => error.to_string(),
+        Ok(ticket) => panic!("{ticket:?}"),
+    };
+    assert!(refusal(b"TIMER_DELAY_MS\x01soon\x02").contains("TIMER_DELAY_MS is \"soon\""));
+    assert!(refusal(b"DELAY\x01soon\x02").contains("DELAY is \"soon\""));
+    assert!(refusal(b"TIMER_DELAY_SEC\x0186401\x02").contains("exceeds the limit of 86400000 ms; see delay.max"));
+    assert!(refusal(b"TIMER_DELIVER_MS\x019223372036854775807\x02").contains("exceeds the limit"));
+    let late = b"TIMER_DELIVER_MS\x011\x02TIMER_DEL_UNIQKEY\x01K\x02";
+    assert!(refusal(late).contains("due already"));
+}
+
+/// Twice: in one life, and with a restart between the recall and the time.
+#[test]
+fn a_recalled_message_never_comes() {
+    for restart in [false, true] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut broker = open(folder.path(), SyncRule::Group);
+        let mut staged = Staged::default();
+        send(&broker, b"UNIQ_KEY\x01AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\x02TIMER_DELAY_MS\x015000\x02", b"recalled");
+        send(&broker, b"UNIQ_KEY\x01BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB\x02TIMER_DELAY_MS\x015000\x02", b"stays");
+        let handle = handle(after(5_000), "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+        let request = recall::Request { topic: "orders", handle: &handle };
+        assert_eq!(broker.begin_recall(request, after(10), &mut staged).expect("taken").len(), 32);
+        broker.append_and_wait(&mut staged).expect("the disk has room");
+        staged.clear();
+        if restart {
+            broker.log().close();
+            drop(broker);
+            broker = open(folder.path(), SyncRule::Group);
+        }
+        broker.deliver_timed(after(5_000), &mut staged);
+        send(&broker, b"", b"a record behind the delivery");
+        assert_eq!(bodies(&broker)[0], b"stays");
+        assert_eq!(bodies(&broker).len(), 2);
+        assert!(broker.machines.timers.lock().is_empty());
+        let late = broker.begin_recall(request, after(5_000), &mut staged);
+        assert!(matches!(late, Err(recall::Error::TooLate { .. })));
+    }
+}
+
+#[test]
+fn a_producers_own_marker_takes_a_message_back() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path(), SyncRule::Group);
+    let mut staged = Staged::default();
+    let time = format!("TIMER_DELIVER_MS\x01{}\x02", after(5_000).0);
+    for key in ["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"] {
+        send(&broker, format!("UNIQ_KEY\x01{key}\x02{time}").as_bytes(), b"recalled");
+    }
+    for marker in ["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "orders+BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"] {
+        send(&broker, format!("TIMER_DEL_UNIQKEY\x01{marker}\x02{time}").as_bytes(), b"0");
+    }
+    broker.deliver_timed(after(9_000), &mut staged);
+    send(&broker, b"", b"a record behind the delivery");
+    assert_eq!(bodies(&broker).len(), 1);
 }

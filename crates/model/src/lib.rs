@@ -7,6 +7,7 @@ pub mod message_id;
 pub mod name;
 pub mod offset;
 pub mod properties;
+pub mod recall_handle;
 pub mod record;
 pub mod tag;
 pub mod time;

@@ -23,6 +23,7 @@ pub mod key {
     pub const UNIQ_KEY: &str = "UNIQ_KEY";
     pub const CLUSTER: &str = "CLUSTER";
     pub const POP_CK: &str = "POP_CK";
+    pub const TIMER_OUT_MS: &str = "TIMER_OUT_MS";
 }
 
 /// Iterates over (name, value) in order. Pieces without both are skipped, as the reference does.

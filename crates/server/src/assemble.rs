@@ -165,6 +165,7 @@ fn settings(ground: &Ground<'_>) -> Settings {
         default_queues: config.topics.default_queues,
         auto_created_topics_max: usize::try_from(config.topics.max_auto_created).expect("a count fits"),
         delay_levels: config.delay.levels.0.iter().map(millis).collect(),
+        delay_max: millis(&config.delay.max),
         message_bytes_max: usize::try_from(config.limits.message_bytes.0).expect("at most 15 MiB"),
         flush_async: matches!(config.storage.flush, Flush::Async),
         retention: millis(&config.storage.retention),

@@ -1,11 +1,12 @@
 //! Messages whose time has come go to their real topics. The message and the mark that its timer is done are one append, so
 //! a crash delivers both or neither: never twice, never not.
 
-use model::{LogOffset, Millis, Timestamp};
+use model::{Millis, Timestamp};
 use store::{AppendError, Read, ReadError, Staged};
 use tracing::{error, warn};
 
 use crate::broker::Broker;
+use crate::state::timers::Due;
 
 /// Timers of one append.
 const BATCH_MAX: usize = 256;
@@ -29,16 +30,17 @@ impl Broker {
             }
             if let Err(failed) = self.deliver(&due, staged) {
                 warn!(error = %failed, timers = due.len(), "due messages wait: the append failed");
-                self.machines.timers.lock().release(&due);
+                let taken = due.deliver.iter().map(|(timer, _)| *timer).chain(due.recalled);
+                self.machines.timers.lock().release(taken);
                 return BACK_OFF;
             }
         }
     }
 
-    fn deliver(&self, due: &[LogOffset], staged: &mut Staged) -> Result<(), AppendError> {
+    fn deliver(&self, due: &Due, staged: &mut Staged) -> Result<(), AppendError> {
         staged.clear();
-        let (mut done, mut record) = (Vec::new(), Vec::new());
-        for (index, &timer) in due.iter().enumerate() {
+        let (mut done, mut record) = (due.recalled.clone(), Vec::new());
+        for (index, &(timer, _)) in due.deliver.iter().enumerate() {
             record.clear();
             match self.log.read_at(timer, Read::Wait, &mut record) {
                 Ok(()) => match self.stage_due(&record, staged) {
@@ -51,13 +53,13 @@ impl Broker {
                 }
                 Err(failed @ (ReadError::WouldBlock | ReadError::Io { .. })) => {
                     warn!(%timer, error = %failed, "a timed message cannot be read now");
-                    self.machines.timers.lock().release(&[timer]);
+                    self.machines.timers.lock().release([timer]);
                     continue;
                 }
             }
             done.push(timer);
             if staged.bytes_len() >= BATCH_BYTES {
-                let rest = &due[index + 1..];
+                let rest = due.deliver[index + 1..].iter().map(|(timer, _)| *timer);
                 self.machines.timers.lock().release(rest);
                 break;
             }

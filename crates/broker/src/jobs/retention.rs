@@ -9,7 +9,6 @@ use tracing::{info, warn};
 
 use crate::broker::Broker;
 use crate::ops::send::Content;
-use crate::state::topics::system_topic;
 
 /// Why retention could not finish; it tries again at its next round.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +27,10 @@ impl Broker {
         let Some(limit) = self.log.expired(now, policy)? else { return Ok(self.log.start()) };
         let end = self.rescue_facts(limit, staged)?;
         self.progress.wait_for(&self.log, end);
+        if self.machines.timers.lock().any_taken_below(limit) {
+            // Being delivered right now: their records are still needed.
+            return Ok(self.log.start());
+        }
         let before = self.log.start();
         self.log.trim(limit)?;
         info!(from = %before, to = %self.log.start(), "old segments deleted");
@@ -59,8 +62,15 @@ impl Broker {
             }
             end = self.log.append(staged)?.end;
         }
-        for (timer, due) in self.machines.timers.lock().below(limit) {
-            match self.rescue_timer(timer, due, staged) {
+        for (timer, due, key) in self.machines.timers.lock().below(limit) {
+            if !self.machines.timers.lock().take(timer, due) {
+                continue;
+            }
+            let rescued = self.rescue_timer(timer, due, key, staged);
+            if rescued.is_err() {
+                self.machines.timers.lock().release([timer]);
+            }
+            match rescued {
                 Ok(appended) => end = appended,
                 Err(Error::Read(error)) => {
                     warn!(%timer, %error, "a timed message cannot be kept: lost with its segment")
@@ -71,11 +81,17 @@ impl Broker {
         Ok(end)
     }
 
-    fn rescue_timer(&self, timer: LogOffset, due: Timestamp, staged: &mut Staged) -> Result<LogOffset, Error> {
+    fn rescue_timer(
+        &self,
+        timer: LogOffset,
+        due: Timestamp,
+        key: u64,
+        staged: &mut Staged,
+    ) -> Result<LogOffset, Error> {
         let mut record = Vec::new();
         self.log.read_at(timer, Read::Wait, &mut record)?;
         let message = Message::parse(&record).ok_or(ReadError::NotFound { at: timer })?;
-        let schedule = self.machines.topics.get(system_topic::SCHEDULE).expect("system topics exist from the start");
+        let waits_under = self.machines.topics.get(message.topic()).ok_or(ReadError::NotFound { at: timer })?;
         let again = NewMessage {
             topic: message.topic(),
             queue_id: message.queue_id(),
@@ -92,12 +108,11 @@ impl Broker {
         let properties = |out: &mut Vec<u8>| out.extend_from_slice(message.properties());
         let keys = model::properties::index_keys(message.properties());
         let content = Content { message: &again, properties: &properties, keys, tag_hash: 0 };
-        if let Err(error) = self.stage_now(&schedule, content, staged) {
+        if let Err(error) = self.stage_now(&waits_under, content, staged) {
             warn!(%timer, %error, "a timed message cannot be kept");
-            return Ok(LogOffset::ZERO);
+            return Err(ReadError::NotFound { at: timer }.into());
         }
-        staged.system(&System::TimerScheduled { due });
-        self.stage_timers_done(vec![timer], staged);
+        staged.system(&System::TimerMoved { from: timer, due, key });
         Ok(self.log.append(staged)?.end)
     }
 }

@@ -12,13 +12,13 @@ use std::sync::atomic::Ordering;
 use model::name::NameError;
 use model::properties::{self, key};
 use model::record::message::{self, EncodeError, NewMessage, sys_flag};
-use model::record::system::System;
 use model::tag::tag_hash;
-use model::{LogOffset, QueueId, Timestamp, TopicConfig, TopicName, config::perm};
+use model::{LogOffset, Millis, QueueId, Timestamp, TopicConfig, TopicName, config::perm};
 use store::{Staged, key_hash};
 
 use crate::broker::Broker;
-use crate::state::topics::{Topic, is_closed_to_producers, system_topic};
+use crate::ops::timed::{When, Wish};
+use crate::state::topics::{Topic, is_closed_to_producers};
 
 /// A send as a producer asked for it.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +60,8 @@ pub struct Ticket {
     /// Answer only when the message is durable by its topic's rule; else when it is written.
     pub wait_durable: bool,
     pub unique_key: UniqueKey,
+    /// The exact time of a message that can be recalled.
+    pub due: Option<Timestamp>,
 }
 
 /// The unique key of a sent message.
@@ -103,8 +105,12 @@ pub enum Error {
     BadBatch(&'static str),
     #[error("transaction messages are not supported yet: send them as ordinary messages")]
     TransactionsUnsupported,
-    #[error("accurate timer message is not enabled: use a delay level")]
-    TimersUnsupported,
+    #[error("the message is illegal: {name} is {value:?}, which is not a number")]
+    NotANumber { name: &'static str, value: String },
+    #[error("the message is illegal: a delay of {} ms exceeds the limit of {} ms; see delay.max", .delay.0, .max.0)]
+    TooFar { delay: Millis, max: Millis },
+    #[error("the message is illegal: the message it takes back is due already")]
+    RecallTooLate,
     #[error("please go away: the broker is shutting down")]
     Draining,
 }
@@ -115,10 +121,9 @@ struct Known<'a> {
     unique_key: Option<&'a [u8]>,
     tags: Option<&'a [u8]>,
     keys: Option<&'a [u8]>,
-    delay: i32,
+    wish: Wish<'a>,
     wait: bool,
     transaction: bool,
-    timer: bool,
     /// Values of ours that a resent message carries already, or a receipt handle: they are left out and written anew.
     stale: bool,
 }
@@ -132,11 +137,11 @@ impl<'a> Known<'a> {
                 b"TAGS" => known.tags = Some(value),
                 b"KEYS" => known.keys = Some(value),
                 b"WAIT" => known.wait = value != b"false",
-                b"DELAY" => known.delay = std::str::from_utf8(value).ok().and_then(|v| v.parse().ok()).unwrap_or(0),
                 b"TRAN_MSG" => known.transaction = value.eq_ignore_ascii_case(b"true"),
-                b"TIMER_DELAY_SEC" | b"TIMER_DELAY_MS" | b"TIMER_DELIVER_MS" => known.timer = true,
                 b"MSG_REGION" | b"TRACE_ON" | b"CLUSTER" | b"POP_CK" => known.stale = true,
-                _ => {}
+                _ => {
+                    known.wish.note(name, value);
+                }
             }
         }
         known
@@ -151,8 +156,7 @@ impl<'a> Known<'a> {
 struct Destination {
     topic: Arc<Topic>,
     queue: QueueId,
-    /// Delay level, if the message waits first.
-    level: Option<u32>,
+    when: When,
 }
 
 impl Broker {
@@ -168,10 +172,8 @@ impl Broker {
         if known.transaction {
             return Err(Error::TransactionsUnsupported);
         }
-        if known.timer && known.delay <= 0 {
-            return Err(Error::TimersUnsupported);
-        }
-        let destination = self.destination(topic, queue, known.delay, request, now)?;
+        let when = self.when(&known.wish, &topic, now)?;
+        let destination = self.destination(topic, queue, when, request, now)?;
         let made = if known.unique_key.is_none() { Some(self.unique_keys.next()) } else { None };
         let entry = self.stage(request, &known, made.as_ref(), &destination, now, staged)?;
         let unique_key = match (known.unique_key, made) {
@@ -180,7 +182,11 @@ impl Broker {
             (None, None) => unreachable!("a key is made when none is given"),
         };
         let wait_durable = destination.topic.durable && known.wait;
-        Ok(Ticket { entry, count: 1, queue_id: queue, wait_durable, unique_key })
+        let due = match destination.when {
+            When::At(due) if !destination.topic.config.name.is_retry() => Some(due),
+            When::At(_) | When::Now | When::Level(_) | When::Recall { .. } => None,
+        };
+        Ok(Ticket { entry, count: 1, queue_id: queue, wait_durable, unique_key, due })
     }
 
     /// Checks and stages a client batch; `request.body` is the whole batch, `request.properties` belong to every message.
@@ -202,7 +208,7 @@ impl Broker {
         self.check_body(request.body)?;
         let shared = Known::read(request.properties);
         let first = staged.len();
-        let destination = Destination { topic, queue, level: None };
+        let destination = Destination { topic, queue, when: When::Now };
         let mut joined = Vec::new();
         for message in messages {
             let result = message.map_err(Error::BadBatch).and_then(|inner| {
@@ -211,7 +217,7 @@ impl Broker {
                 end_properties(&mut joined);
                 joined.extend_from_slice(request.properties);
                 let known = Known::read(&joined);
-                if known.delay > 0 || known.timer || known.transaction {
+                if known.wish.is_any() || known.transaction {
                     return Err(Error::BadBatch("cannot hold delayed or transaction messages"));
                 }
                 let made = if known.unique_key.is_none() { Some(self.unique_keys.next()) } else { None };
@@ -228,7 +234,7 @@ impl Broker {
             return Err(Error::NoBody);
         }
         let wait_durable = destination.topic.durable && shared.wait;
-        Ok(Ticket { entry: first, count, queue_id: queue, wait_durable, unique_key: UniqueKey::OfBatch })
+        Ok(Ticket { entry: first, count, queue_id: queue, wait_durable, unique_key: UniqueKey::OfBatch, due: None })
     }
 
     fn topic_for_send(&self, request: &Request<'_>) -> Result<Arc<Topic>, Error> {
@@ -297,31 +303,27 @@ impl Broker {
         }
     }
 
-    /// The topic itself, or the dead-letter topic for a retry beyond its limit, with or without a delay before.
+    /// The topic itself, or the dead-letter topic for a retry beyond its limit, at once.
     fn destination(
         &self,
         topic: Arc<Topic>,
         queue: QueueId,
-        delay: i32,
+        when: When,
         request: &Request<'_>,
         now: Timestamp,
     ) -> Result<Destination, Error> {
-        let level = match self.settings.clamp_level(delay) {
-            0 => None,
-            level => Some(level),
-        };
-        let Some(group) = topic.config.name.retry_group() else { return Ok(Destination { topic, queue, level }) };
+        let Some(group) = topic.config.name.retry_group() else { return Ok(Destination { topic, queue, when }) };
         let Some(known) = self.machines.groups.get(group.as_str()) else {
             return Err(Error::GroupNotFound(group.to_string()));
         };
         let limit = request.max_reconsume_times.unwrap_or(known.config.retry_max);
         let orderly = self.queue_locks.lock().any(group.as_str(), now);
         if request.reconsume_times <= limit && !orderly {
-            return Ok(Destination { topic, queue, level });
+            return Ok(Destination { topic, queue, when });
         }
         let dead = self.dead_letter_topic(&group)?;
         self.counters.messages_to_dead_letter.add(1);
-        Ok(Destination { topic: dead, queue: QueueId(0), level: None })
+        Ok(Destination { topic: dead, queue: QueueId(0), when: When::Now })
     }
 
     /// The dead-letter topic of a group, which may have to be created.
@@ -353,8 +355,11 @@ impl Broker {
             body: request.body,
         };
         let stored_properties = |out: &mut Vec<u8>| {
-            if known.stale {
-                let ours = |name: &[u8]| matches!(name, b"MSG_REGION" | b"TRACE_ON" | b"CLUSTER" | b"POP_CK");
+            if known.stale || known.wish.is_overruled() {
+                let ours = |name: &[u8]| {
+                    matches!(name, b"MSG_REGION" | b"TRACE_ON" | b"CLUSTER" | b"POP_CK")
+                        || known.wish.is_overruled() && Wish::is_exact(name)
+                };
                 properties::copy_without(out, request.properties, ours);
             } else {
                 out.extend_from_slice(request.properties);
@@ -375,10 +380,7 @@ impl Broker {
         let content = Content { message: &message, properties: &stored_properties, keys, tag_hash: known.tag_hash() };
         self.counters.messages_in.add(1);
         self.counters.bytes_in.add(request.body.len() as u64);
-        match to.level {
-            None => self.stage_now(&to.topic, content, staged),
-            Some(level) => self.stage_delayed(level, content, now, staged),
-        }
+        self.stage_at(to.when, &to.topic, unique.unwrap_or_default(), content, now, staged)
     }
 
     /// Stages a record for its queue.
@@ -399,28 +401,6 @@ impl Broker {
         let encode = |out: &mut Vec<u8>| message::encode(out, message, properties);
         let entry = staged.message(slot, topic.durable, tag_hash, encode, hashes)?;
         topic.traffic.put.count(1, (staged.bytes_len() - before) as u64);
-        Ok(entry)
-    }
-
-    /// Stages a record that waits under the schedule topic, and the fact that it does.
-    pub(crate) fn stage_delayed<'k>(
-        &self,
-        level: u32,
-        content: Content<'_, impl Iterator<Item = &'k str>>,
-        now: Timestamp,
-        staged: &mut Staged,
-    ) -> Result<usize, Error> {
-        let schedule = self.machines.topics.get(system_topic::SCHEDULE).expect("system topics exist from the start");
-        let real = content.message;
-        let message = NewMessage { topic: system_topic::SCHEDULE, queue_id: QueueId(level - 1), ..*real };
-        let with_real_place = |out: &mut Vec<u8>| {
-            (content.properties)(out);
-            properties::push(out, key::REAL_TOPIC, real.topic);
-            properties::push(out, key::REAL_QID, &real.queue_id.to_string());
-        };
-        let waiting = Content { message: &message, properties: &with_real_place, ..content };
-        let entry = self.stage_now(&schedule, waiting, staged)?;
-        staged.system(&System::TimerScheduled { due: now.after(self.settings.delay_of(level)) });
         Ok(entry)
     }
 }

@@ -23,6 +23,8 @@ pub mod system_topic {
     pub const TEMPLATE: &str = "TBW102";
     /// Delayed messages; the queue is the delay level - 1.
     pub const SCHEDULE: &str = "SCHEDULE_TOPIC_XXXX";
+    /// Messages with an exact delivery time.
+    pub const TIMER: &str = "rmq_sys_wheel_timer";
     pub const SELF_TEST: &str = "SELF_TEST_TOPIC";
     pub const BENCHMARK: &str = "BenchmarkTest";
     pub const OFFSET_MOVED: &str = "OFFSET_MOVED_EVENT";
@@ -57,7 +59,7 @@ impl Topic {
         let queues = config.read_queues.max(config.write_queues);
         let durable = match config.attributes.get("flush").map(String::as_str) {
             // A message and the system record that schedules it become visible together, by the broker's rule.
-            _ if config.name.as_str() == system_topic::SCHEDULE => !flush_async,
+            _ if [system_topic::SCHEDULE, system_topic::TIMER].contains(&config.name.as_str()) => !flush_async,
             Some("async") => false,
             Some("group") => true,
             _ => !flush_async,
@@ -210,6 +212,7 @@ pub fn system_topics(settings: &Settings) -> Vec<TopicConfig> {
         open(&settings.broker_name, 1),
         plain(system_topic::OFFSET_MOVED, 1),
         plain(system_topic::SCHEDULE, levels),
+        plain(system_topic::TIMER, 1),
         plain(system_topic::TRACE, 1),
         plain(&reply_topic(&settings.cluster), 1),
         plain(system_topic::HALF, 1),
@@ -243,7 +246,7 @@ pub fn is_system(name: &str, settings: &Settings) -> bool {
 #[must_use]
 pub fn is_closed_to_producers(name: &str) -> bool {
     use system_topic::*;
-    [SCHEDULE, HALF, OP_HALF, DEAD_CHECK, SELF_TEST, OFFSET_MOVED].contains(&name)
+    [SCHEDULE, TIMER, HALF, OP_HALF, DEAD_CHECK, SELF_TEST, OFFSET_MOVED].contains(&name)
 }
 
 /// A group's own topics carry system traffic in metrics.

@@ -57,6 +57,7 @@ impl Ours {
             default_queues: 8,
             auto_created_topics_max: 100,
             delay_levels: vec![Millis(1_000)],
+            delay_max: Millis(86_400_000),
             message_bytes_max: 4 << 20,
             flush_async: false,
             retention: Millis(1_000),

@@ -54,6 +54,7 @@ pub fn dispatch(gateway: &Gateway, header: &Header<'_>, body: &[u8], turn: &mut 
         }
         RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE => pull::pull(gateway, header, turn),
         RequestCode::CONSUMER_SEND_MSG_BACK => send::send_back(gateway, header, turn),
+        RequestCode::RECALL_MESSAGE => send::recall(gateway, header, turn),
         code => {
             let served = offset::serve(gateway, code, header, turn)
                 .or_else(|| query::serve(gateway, code, header, turn))

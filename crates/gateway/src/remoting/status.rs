@@ -1,6 +1,6 @@
 //! Errors of operations -> response codes of the protocol. Exhaustive: a new error asks for its code at compile time.
 
-use broker::ops::{clone_offset, consumer_offset, group, pull, reset_offset, send, send_back, topic};
+use broker::ops::{clone_offset, consumer_offset, group, pull, recall, reset_offset, send, send_back, topic};
 use store::{AppendError, ReadError};
 use wire::remoting::code::ResponseCode;
 
@@ -41,8 +41,24 @@ pub fn of_send(error: &send::Error) -> ResponseCode {
         send::Error::NoBody | send::Error::BodyTooLarge { .. } | send::Error::Encode(_) | send::Error::BadBatch(_) => {
             ResponseCode::MESSAGE_ILLEGAL
         }
-        send::Error::TimersUnsupported => ResponseCode::SYSTEM_ERROR,
+        send::Error::NotANumber { .. } | send::Error::TooFar { .. } | send::Error::RecallTooLate => {
+            ResponseCode::MESSAGE_ILLEGAL
+        }
         send::Error::Draining => ResponseCode::SERVICE_NOT_AVAILABLE,
+    }
+}
+
+#[must_use]
+pub fn of_recall(error: &recall::Error) -> ResponseCode {
+    match error {
+        recall::Error::Draining => ResponseCode::SERVICE_NOT_AVAILABLE,
+        recall::Error::TopicNotFound(_) => ResponseCode::TOPIC_NOT_EXIST,
+        recall::Error::BadHandle
+        | recall::Error::OtherTopic(_)
+        | recall::Error::OtherBroker(_)
+        | recall::Error::TooLate { .. }
+        | recall::Error::TooFar { .. }
+        | recall::Error::TooMany => ResponseCode::ILLEGAL_OPERATION,
     }
 }
 

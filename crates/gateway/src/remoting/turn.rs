@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use broker::ops::send::{Ticket, UniqueKey};
-use model::{LogOffset, Timestamp};
+use model::{LogOffset, Timestamp, recall_handle};
 use store::{AppendError, Log, Read, Staged, Unit};
 use wire::remoting::code::ResponseCode;
 use wire::remoting::command::Header;
@@ -80,12 +80,11 @@ enum Waiting {
         call: Call,
         ticket: Ticket,
         text: usize,
+        /// Where its recall handle stands in `frames`; empty if it has none.
+        recall: Range<usize>,
     },
     /// A frame that is written already, in `frames`.
-    Framed {
-        call: Call,
-        frame: Range<usize>,
-    },
+    Framed { call: Call, frame: Range<usize> },
 }
 
 /// The buffers of a turn; kept and reused by their thread.
@@ -147,8 +146,9 @@ impl Turn<'_> {
 
     /// Answers a send when the turn's append is as durable as its topic wants. `text` is what
     /// [`Turn::keep_text`] answered for its properties.
-    pub fn answer_sent(&mut self, call: Call, ticket: Ticket, text: Range<usize>) {
-        self.buffers.waiting.push(Waiting::Sent { call, ticket, text: text.start });
+    /// `recall` is what it answered for the recall handle, or empty.
+    pub fn answer_sent(&mut self, call: Call, ticket: Ticket, text: Range<usize>, recall: Range<usize>) {
+        self.buffers.waiting.push(Waiting::Sent { call, ticket, text: text.start, recall });
     }
 
     /// Keeps a text until the turn is finished.
@@ -156,6 +156,22 @@ impl Turn<'_> {
         let start = self.buffers.texts.len();
         write(&mut self.buffers.texts);
         start..self.buffers.texts.len()
+    }
+
+    /// Keeps the recall handle of a send to `topic`, if it has one. `text` is its properties.
+    pub fn keep_recall_handle(
+        &mut self,
+        ticket: &Ticket,
+        text: &Range<usize>,
+        topic: &str,
+        broker_name: &str,
+    ) -> Range<usize> {
+        let Buffers { texts, frames, .. } = self.buffers;
+        let start = frames.len();
+        if let (Some(due), Some(key)) = (ticket.due, unique_key(ticket, &texts[text.clone()])) {
+            recall_handle::push(frames, topic, broker_name, due, key);
+        }
+        start..frames.len()
     }
 
     /// Lends the kept texts and the append to a send, which needs both.
@@ -181,9 +197,10 @@ impl Turn<'_> {
                                 held.extend_from_slice(&frames[frame.clone()]);
                                 true
                             }
-                            Waiting::Sent { call, ticket, text } => {
+                            Waiting::Sent { call, ticket, text, recall } => {
                                 if !call.oneway {
-                                    write_sent(answers, *call, ticket, &texts[*text..], staged, log_offsets, held);
+                                    let kept = (&texts[*text..], &frames[recall.clone()]);
+                                    write_sent(answers, *call, ticket, kept, staged, log_offsets, held);
                                 }
                                 ticket.wait_durable
                             }
@@ -212,25 +229,31 @@ fn write_sent(
     answers: &SendAnswers,
     call: Call,
     ticket: &Ticket,
-    text: &[u8],
+    (text, recall): (&[u8], &[u8]),
     staged: &Staged,
     log_offsets: &mut Vec<i64>,
     held: &mut Vec<u8>,
 ) {
     log_offsets.clear();
     log_offsets.extend((ticket.entry..ticket.entry + ticket.count).map(|entry| staged.entry(entry).at.0.cast_signed()));
-    let transaction_id = match &ticket.unique_key {
-        UniqueKey::Given { start, end } => std::str::from_utf8(&text[*start..*end]).ok(),
-        UniqueKey::Made(key) => std::str::from_utf8(key).ok(),
-        UniqueKey::OfBatch => None,
-    };
+    let transaction_id = unique_key(ticket, text);
     let stored = Stored {
         queue_id: ticket.queue_id.0.cast_signed(),
         queue_offset: staged.entry(ticket.entry).queue_offset.to_wire(),
         log_offsets,
         transaction_id,
+        recall_handle: std::str::from_utf8(recall).ok().filter(|handle| !handle.is_empty()),
     };
     answers.stored(call.encoding, call.opaque, ResponseCode::SUCCESS, &stored, held);
+}
+
+fn unique_key<'t>(ticket: &'t Ticket, text: &'t [u8]) -> Option<&'t str> {
+    let key = match &ticket.unique_key {
+        UniqueKey::Given { start, end } => &text[*start..*end],
+        UniqueKey::Made(key) => &key[..],
+        UniqueKey::OfBatch => return None,
+    };
+    std::str::from_utf8(key).ok()
 }
 
 fn refuse_all(waiting: &[Waiting], error: &AppendError, answers: &SendAnswers, out: &mut Vec<u8>) {

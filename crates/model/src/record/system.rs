@@ -48,6 +48,22 @@ pub enum System {
     TimerScheduled {
         due: Timestamp,
     },
+    /// The message record just before this one waits until `due`, and can be recalled by `key`.
+    TimerSet {
+        due: Timestamp,
+        key: u64,
+    },
+    /// The message record just before this one takes the place of the timer at `from`, whose segment goes.
+    TimerMoved {
+        from: LogOffset,
+        due: Timestamp,
+        key: u64,
+    },
+    /// Timers with this key that are due in the same second as `due` shall not be delivered.
+    TimerRecalled {
+        due: Timestamp,
+        key: u64,
+    },
     /// Timers that have been delivered (or given up), by the log offset of their message record.
     TimersDone {
         timers: Vec<LogOffset>,
@@ -149,6 +165,11 @@ impl System {
                 let groups = (0..fields.u32()?).map(|_| fields.text().map(GroupName::trusted));
                 System::Used { when, topics, groups: groups.collect::<Result<_, _>>()? }
             }
+            15 => System::TimerSet { due: Timestamp(fields.i64()?), key: fields.u64()? },
+            16 => {
+                System::TimerMoved { from: LogOffset(fields.u64()?), due: Timestamp(fields.i64()?), key: fields.u64()? }
+            }
+            17 => System::TimerRecalled { due: Timestamp(fields.i64()?), key: fields.u64()? },
             _ => return Err(newer),
         };
         if !fields.is_empty() {
@@ -168,6 +189,9 @@ impl System {
             System::TimersDone { .. } => 7,
             System::QueueReached { .. } => 8,
             System::KvChanged { .. } => 9,
+            System::TimerSet { .. } => 15,
+            System::TimerMoved { .. } => 16,
+            System::TimerRecalled { .. } => 17,
             System::Used { .. } => 35,
         }
     }
@@ -195,6 +219,15 @@ impl System {
                 }
             }
             System::TimerScheduled { due } => out.put_i64(due.0),
+            System::TimerSet { due, key } | System::TimerRecalled { due, key } => {
+                out.put_i64(due.0);
+                out.put_u64(*key);
+            }
+            System::TimerMoved { from, due, key } => {
+                out.put_u64(from.0);
+                out.put_i64(due.0);
+                out.put_u64(*key);
+            }
             System::TimersDone { timers } => {
                 put_count(out, timers.len());
                 timers.iter().for_each(|timer| out.put_u64(timer.0));
@@ -345,6 +378,9 @@ mod tests {
             },
             System::TimerScheduled { due: Timestamp(1_700_000_000_000) },
             System::TimersDone { timers: vec![LogOffset(1), LogOffset(2)] },
+            System::TimerSet { due: Timestamp(1_700_000_000_000), key: 7 },
+            System::TimerMoved { from: LogOffset(3), due: Timestamp(1_700_000_000_000), key: u64::MAX },
+            System::TimerRecalled { due: Timestamp(1_700_000_000_000), key: 7 },
             System::QueueReached { topic, queue: QueueId(1), next: QueueOffset(9) },
             System::KvChanged { namespace: "ORDER_TOPIC_CONFIG".into(), key: "orders".into(), value: None },
             System::KvChanged { namespace: "n".into(), key: "k".into(), value: Some("v".into()) },

@@ -171,10 +171,12 @@ sections! {
         max_auto_created: u32 = 100000, 0 to 10000000;
     }
 
-    /// Delayed messages and retries.
+    /// Delayed messages, exact delivery times and retries.
     delay: Delay {
         /// Delay of level 1, 2, 3, ... A failed message waits level 3 the first time, then one level more each time.
         levels: Levels = "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h";
+        /// How far ahead an exact delivery time may lie. Java brokers take three days.
+        max: Duration = "3650d", "1s" to "36500d";
     }
 
     /// What one client may ask of us. Beyond a limit the answer says so, and other clients notice nothing.

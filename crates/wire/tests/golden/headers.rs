@@ -215,14 +215,14 @@ fn our_send_answers_have_the_recorded_fields() {
             queue_offset: answer.queue_offset,
             log_offsets: &log_offsets,
             transaction_id: answer.transaction_id.as_deref(),
+            recall_handle: answer.recall_handle.as_deref(),
         };
         for encoding in [Encoding::Json, Encoding::Binary] {
             let (written, remark, body) = read_back(encoding, |encoding, out| {
                 broker.stored(encoding, header.opaque, ResponseCode::SUCCESS, &stored, out);
             });
             let mut expected = fields(&header);
-            // Timers and inner batches are not answered by this writer.
-            expected.remove("recallHandle");
+            // Inner batches are not answered by this writer.
             expected.remove("batchUniqId");
             assert_eq!(written, expected, "{name}");
             assert_eq!((remark, body.len()), (None, 0), "{name}");

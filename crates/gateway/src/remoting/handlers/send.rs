@@ -1,14 +1,15 @@
-//! Sends (10, 310, 320) and send-back (36).
+//! Sends (10, 310, 320), send-back (36) and recall (370).
 
 use broker::ops::send::{self, Inner, Request};
-use broker::ops::send_back;
+use broker::ops::{recall, send_back};
 use model::{LogOffset, Timestamp};
 use store::{Read, ReadError};
 use wire::remoting::body::batch::Batch;
-use wire::remoting::code::VERSION_MAX_RECONSUME_TIMES;
+use wire::remoting::code::{ResponseCode, VERSION_MAX_RECONSUME_TIMES};
 use wire::remoting::command::Header;
-use wire::remoting::header::message::SendBack;
+use wire::remoting::header::message::{Recall, SendBack};
 use wire::remoting::header::send::SendHeader;
+use wire::remoting::reply::Response;
 
 use super::decode;
 use crate::remoting::Gateway;
@@ -50,13 +51,34 @@ pub fn send(gateway: &Gateway, header: &Header<'_>, body: &[u8], turn: &mut Turn
         gateway.broker.begin_send(&request, now, staged)
     };
     match result {
-        Ok(ticket) => turn.answer_sent(call, ticket, text),
+        Ok(ticket) => {
+            let recall = turn.keep_recall_handle(&ticket, &text, &fields.topic, &gateway.broker.settings.broker_name);
+            turn.answer_sent(call, ticket, text, recall);
+        }
         Err(send::Error::NeedsTopic(config)) => return Outcome::Elsewhere(Elsewhere::Topic(config)),
         Err(error) => {
             if !call.oneway {
                 let code = status::of_send(&error);
                 gateway.send_answers.refused(call.encoding, call.opaque, code, &error.to_string(), turn.out);
             }
+        }
+    }
+    Outcome::Done
+}
+
+pub fn recall(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outcome {
+    let fields = decode!(Recall, header, turn);
+    let call = Call::of(header);
+    let request = recall::Request { topic: &fields.topic, handle: &fields.recall_handle };
+    let (now, region) = (turn.now, &gateway.broker.settings.region);
+    match gateway.broker.begin_recall(request, now, &mut turn.buffers.staged) {
+        Ok(unique_key) => {
+            let response = Response::new(call.opaque, ResponseCode::SUCCESS);
+            turn.answer_when_durable(call, response.field("msgId", unique_key).field("MSG_REGION", region.as_str()));
+        }
+        Err(error) => {
+            let response = Response::new(call.opaque, status::of_recall(&error)).remark(error.to_string());
+            turn.answer(call, response.field("MSG_REGION", region.as_str()));
         }
     }
     Outcome::Done

@@ -1,4 +1,4 @@
-//! Single messages: looking them up (12, 33), sending them back (36), and looking into a queue (321).
+//! Single messages: looking them up (12, 33), sending them back (36), taking them back (370), and looking into a queue (321).
 
 use std::borrow::Cow;
 
@@ -40,6 +40,14 @@ headers! {
         origin_topic: Option<Cow<'h, str>> = "originTopic",
         unit_mode: Option<bool> = "unitMode",
         max_reconsume_times: Option<i32> = "maxReconsumeTimes",
+    }
+
+    /// 370: takes back a message before its delivery time.
+    pub struct Recall<'h> {
+        producer_group: Option<Cow<'h, str>> = "producerGroup",
+        topic: Cow<'h, str> = "topic",
+        /// What the answer to the send said.
+        recall_handle: Cow<'h, str> = "recallHandle",
     }
 
     /// 321: units of a queue, for a curious admin.

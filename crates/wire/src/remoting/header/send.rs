@@ -52,6 +52,8 @@ headers! {
         transaction_id: Option<Cow<'h, str>> = "transactionId",
         region: Option<Cow<'h, str>> = "MSG_REGION",
         trace_on: Option<bool> = "TRACE_ON",
+        /// By which a message with a delivery time can be taken back.
+        recall_handle: Option<Cow<'h, str>> = "recallHandle",
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Stored<'a> {
     pub log_offsets: &'a [i64],
     /// The client's own message id, when it gave one.
     pub transaction_id: Option<&'a str>,
+    /// By which the message can be taken back until its delivery time, if it has one.
+    pub recall_handle: Option<&'a str>,
 }
 
 impl SendAnswers {
@@ -70,6 +72,10 @@ impl SendAnswers {
                 self.push_message_ids(stored.log_offsets, out);
                 out.extend_from_slice(&self.middle);
                 push_decimal(stored.queue_offset, out);
+                if let Some(handle) = stored.recall_handle {
+                    out.extend_from_slice(b"\",\"recallHandle\":\"");
+                    push_escaped(handle, out);
+                }
                 out.extend_from_slice(b"\"}");
                 push_json_tail(FLAG_RESPONSE, opaque, None, out);
             }
@@ -86,6 +92,9 @@ impl SendAnswers {
                 block.field("msgId", &Value::from(ids), out);
                 self.push_region(&block, out);
                 block.field("queueOffset", &stored.queue_offset.into(), out);
+                if let Some(handle) = stored.recall_handle {
+                    block.field("recallHandle", &handle.into(), out);
+                }
                 block.finish(out);
             }
         }

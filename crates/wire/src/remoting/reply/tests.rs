@@ -24,8 +24,13 @@ fn answers() -> SendAnswers {
     SendAnswers::new("127.0.0.1:10911".parse().unwrap(), "DefaultRegion", true)
 }
 
-const STORED: Stored<'static> =
-    Stored { queue_id: 0, queue_offset: 5, log_offsets: &[0x13968], transaction_id: Some("0100007F0100") };
+const STORED: Stored<'static> = Stored {
+    queue_id: 0,
+    queue_offset: 5,
+    log_offsets: &[0x13968],
+    transaction_id: Some("0100007F0100"),
+    recall_handle: None,
+};
 
 #[test]
 fn a_send_answer_has_the_servers_bytes() {

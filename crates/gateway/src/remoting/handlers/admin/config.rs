@@ -46,7 +46,7 @@ pub fn get(gateway: &Gateway, header: &Header<'_>, _: &[u8], turn: &mut Turn<'_>
         ("popConsumerKVServiceEnable", "false".to_owned()),
         ("regionId", settings.region.clone()),
         ("slaveReadEnable", "false".to_owned()),
-        ("timerWheelEnable", "false".to_owned()),
+        ("timerWheelEnable", "true".to_owned()),
         ("traceOn", "true".to_owned()),
         ("traceTopicEnable", "true".to_owned()),
     ];
