@@ -158,6 +158,31 @@ fn after_a_failed_write_nothing_is_acknowledged_any_more() {
     assert_eq!(log.append(&mut staged), Err(AppendError::Failed));
 }
 
+/// Found by a load whose p99.9 was half a second: what was staged while the flusher wrote waited for its next sync.
+#[test]
+fn async_bytes_staged_while_a_flush_writes_are_written_by_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let disk = Arc::new(RealDisk::new(dir.path()));
+    let log = Log::open_on(disk, options(dir.path()), Arc::<Told>::default(), Arc::new(|| Timestamp(1)));
+    let log = Arc::new(log.expect("opens"));
+    let slot = slot_of(&log);
+    let (appender, once) = (Arc::downgrade(&log), AtomicBool::new(true));
+    // Told of the flush's write while the flush still holds the turn.
+    log.on_progress(Box::new(move |_| {
+        if once.swap(false, Ordering::SeqCst) {
+            let mut staged = Staged::new();
+            stage(&mut staged, slot, false, b"async");
+            appender.upgrade().expect("open").append(&mut staged).expect("appended");
+        }
+    }));
+    let mut staged = Staged::new();
+    stage(&mut staged, slot, true, b"durable");
+    let durable = log.append(&mut staged).expect("appended").end;
+    log.flush();
+    assert!(log.committed() >= durable && log.end() > durable);
+    assert_eq!(log.written(), log.end());
+}
+
 /// Reads each message at the moment it is told of it.
 #[derive(Default)]
 struct Prompt {
