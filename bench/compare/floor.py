@@ -17,6 +17,9 @@ PULLERS = ["--connections", 4]
 # Per queue 12 MB or 6 MB of records: more than a socket buffer, and small enough to be pulled several times a second.
 PULL_MESSAGES = 40_000
 DEVICE_SYNCS = 3_000
+
+# More than the 4 GiB that are kept and the segments prepared beside them.
+WARM_MESSAGES = 5_000_000
 IDLE_CONNECTIONS = 500
 
 
@@ -28,7 +31,8 @@ def measure(bench: Bench, table: Table, only: str | None) -> None:
     try:
         # Goes round in the segments once, so that later runs write over blocks that exist.
         for server in (group, undurable):
-            bench.send(server, "warm", "--topic", "Warm", *PIPELINED, "--warmup", "0s", "--duration", "10s", keep=False)
+            bound = ["--count", WARM_MESSAGES, "--warmup", "0s", "--duration", "60s"]
+            bench.send(server, "warm", "--topic", "Warm", *PIPELINED, *bound, keep=False)
         plan = [
             ("64x1", [(server, "64x1", UNBATCHED) for server in (net, undurable, sync, group)]),
             ("16x64", [(server, "16x64", PIPELINED) for server in (net, undurable, sync, group)]),

@@ -43,7 +43,7 @@ const NOTE_USE_EVERY: Duration = Duration::from_secs(3_600);
 const EXPIRE_EVERY: Duration = Duration::from_secs(5);
 
 /// Old segments are looked for this often.
-const RETAIN_EVERY: Duration = Duration::from_secs(10);
+const RETAIN_EVERY: Duration = Duration::from_secs(1);
 
 /// Share of the disk in percent, above `storage.max_disk`, at which sends are refused.
 const REFUSE_ABOVE_MAX_DISK: u8 = 5;

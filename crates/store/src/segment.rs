@@ -18,8 +18,9 @@ use crate::layout::{self, LOG_DIR};
 /// Bytes zeroed at a time. The writer waits for at most one slice when it enters a segment.
 pub const ZERO_SLICE: u64 = 4 * 1024 * 1024;
 
-/// Trimmed segment files kept to become new ones: their blocks are written, so syncs on them are fast.
-const SPARE_MAX: usize = 2;
+/// Trimmed segment files kept to become new ones: their blocks are written, so syncs on them are fast, and their pages are
+/// often still in memory. As many as a second of a fast disk fills: retention comes once a second.
+const SPARE_MAX: usize = 4;
 
 const SPARE_SUFFIX: &str = ".spare";
 

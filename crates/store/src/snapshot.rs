@@ -46,7 +46,11 @@ impl Core {
     fn take_checkpoint(&self, checkpoints: &mut Checkpoints, base: bool) -> io::Result<()> {
         // Async system records are applied before they are durable, and projections do not tell them apart: for a moment
         // nothing may be ahead.
-        let quiet = (self.options.sync == SyncRule::Async).then(|| self.quiesce());
+        let quiet = (self.options.sync == SyncRule::Async).then(|| {
+            // Half a second of writes may wait for a sync: as long as that takes, others may still write.
+            self.flush();
+            self.quiesce()
+        });
         let checkpoint = self.snapshot(checkpoints, base);
         if quiet.is_some() {
             drop(quiet);

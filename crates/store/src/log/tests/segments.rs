@@ -42,7 +42,7 @@ fn files(dir: &Path, suffix: &str) -> Vec<String> {
     names
 }
 
-const BASES: [&str; 8] = [
+const BASES: [&str; 9] = [
     "00000000000000000000",
     "00000000000000065536",
     "00000000000000131072",
@@ -51,6 +51,7 @@ const BASES: [&str; 8] = [
     "00000000000000327680",
     "00000000000000393216",
     "00000000000000458752",
+    "00000000000000524288",
 ];
 
 #[test]
@@ -102,31 +103,31 @@ fn a_segment_of_yesterday_is_ended_though_it_is_not_full() {
 fn expired_segments_go_and_become_new_ones() {
     let dir = tempfile::tempdir().expect("a directory");
     let hand = hand(dir.path());
-    hand.append(200);
+    hand.append(320);
     hand.log.keep();
     let policy = Policy { keep: Millis(500), ..Policy::default() };
     assert_eq!(hand.log.expired(Timestamp(1_499), &policy).expect("space"), None);
     let to = hand.log.expired(Timestamp(1_500), &policy).expect("space").expect("all sealed ones are old");
-    assert_eq!(to, LogOffset(3 * 65_536));
+    assert_eq!(to, LogOffset(5 * 65_536));
 
     hand.log.trim(to).expect("trimmed");
     assert_eq!(hand.log.start(), to);
-    assert_eq!(files(dir.path(), ".log"), BASES[3..6]);
-    assert_eq!(files(dir.path(), ".spare"), BASES[..2], "two are kept, the third is deleted");
+    assert_eq!(files(dir.path(), ".log"), BASES[5..8]);
+    assert_eq!(files(dir.path(), ".spare"), BASES[..4], "four are kept, the fifth is deleted");
     let bounds = hand.log.bounds(hand.slot);
-    assert!(bounds.min.0 > 150 && bounds.max.0 == 200, "{bounds:?}");
+    assert!(bounds.min.0 > 270 && bounds.max.0 == 320, "{bounds:?}");
     let kept = bodies(&hand.log, hand.slot);
 
     // What the recycled files held is never taken for the log.
     hand.append(60);
     hand.log.keep();
-    assert_eq!(files(dir.path(), ".log"), BASES[3..7]);
-    assert_eq!(files(dir.path(), ".spare"), BASES[..1]);
+    assert_eq!(files(dir.path(), ".log"), BASES[5..9]);
+    assert_eq!(files(dir.path(), ".spare"), BASES[..3]);
     assert_eq!(bodies(&hand.log, hand.slot)[..kept.len()], kept);
     drop(hand.log);
     let log = open(options(dir.path()), &Arc::default());
     assert_eq!(log.start(), to);
-    assert_eq!(log.bounds(slot_of(&log)).max, QueueOffset(260));
+    assert_eq!(log.bounds(slot_of(&log)).max, QueueOffset(380));
 }
 
 #[test]
