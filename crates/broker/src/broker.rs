@@ -1,11 +1,11 @@
 //! The broker: its machines over the log. Operations are in `ops`, each adding its method to [`Broker`].
 
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use model::record::codec::{Put, Reader};
 use model::record::system::{DecodeError, System};
-use model::{LogOffset, Timestamp, TopicId, TopicName};
+use model::{LogOffset, QueueOffset, Timestamp, TopicId, TopicName};
 use parking_lot::Mutex;
 use store::{Fact, LoadError, Log, Observer, Staged};
 
@@ -16,6 +16,7 @@ use crate::settings::Settings;
 use crate::state::arrivals::Arrivals;
 use crate::state::clients::Clients;
 use crate::state::groups::{self, Groups};
+use crate::state::halves::{Half, Halves};
 use crate::state::offsets::Offsets;
 use crate::state::queue_locks::QueueLocks;
 use crate::state::timers::{NO_KEY, Timers};
@@ -35,14 +36,17 @@ pub struct Machines {
     pub groups: Groups,
     pub offsets: Mutex<Offsets>,
     pub timers: Mutex<Timers>,
+    pub halves: Mutex<Halves>,
     pub arrivals: Arrivals,
     /// Keys of the name server's configuration, by namespace.
     pub kv: Mutex<crate::state::kv::Kv>,
     /// When topics and groups were last used, to the day.
     pub usage: Mutex<Usage>,
+    /// How many halves there are, for sends, which do not wait for the lock.
+    pub(crate) half_count: AtomicUsize,
     /// The message that was applied last. A `TimerScheduled` and its like mean the message in front of it, which comes in a call of
     /// its own when the log is read back.
-    last_message: Mutex<Option<LogOffset>>,
+    last_message: Mutex<Option<(LogOffset, QueueOffset)>>,
     /// Set by a record this version cannot read; the server refuses to start.
     unreadable: OnceLock<(LogOffset, DecodeError)>,
     topic_listener: OnceLock<Box<dyn TopicListener>>,
@@ -62,6 +66,8 @@ pub struct Broker {
     pub(crate) unique_keys: UniqueKeys,
     /// Spreads messages that name no queue.
     pub(crate) next_queue: AtomicU32,
+    /// Spreads questions about half messages over the producers of a group.
+    pub(crate) next_producer: AtomicUsize,
     pub(crate) progress: Arc<Progress>,
     draining: AtomicBool,
 }
@@ -83,6 +89,8 @@ impl Machines {
             groups: Groups::default(),
             offsets: Mutex::default(),
             timers: Mutex::default(),
+            halves: Mutex::default(),
+            half_count: AtomicUsize::new(0),
             arrivals: Arrivals::default(),
             kv: Mutex::default(),
             usage: Mutex::default(),
@@ -100,7 +108,7 @@ impl Machines {
         let _ = self.topic_listener.set(listener);
     }
 
-    fn apply(&self, at: LogOffset, record: System, message_before: Option<LogOffset>) {
+    fn apply(&self, at: LogOffset, record: System, message_before: Option<(LogOffset, QueueOffset)>) {
         match record {
             System::TopicChanged { id, config } => {
                 let topic = self.topics.changed(at, id, config);
@@ -128,27 +136,51 @@ impl Machines {
                 self.offsets.lock().committed(at, &group, version, &offsets);
             }
             System::TimerScheduled { due } => {
-                if let Some(timer) = message_before {
+                if let Some((timer, _)) = message_before {
                     self.timers.lock().scheduled(timer, due, NO_KEY);
                 }
             }
             System::TimerSet { due, key } => {
-                if let Some(timer) = message_before {
+                if let Some((timer, _)) = message_before {
                     self.timers.lock().scheduled(timer, due, key);
                 }
             }
             System::TimerMoved { from, due, key } => {
-                if let Some(timer) = message_before {
+                if let Some((timer, _)) = message_before {
                     self.timers.lock().moved(from, timer, due, key);
                 }
             }
             System::TimerRecalled { due, key } => self.timers.lock().recalled(at, due, key),
             System::TimersDone { timers } => self.timers.lock().done(&timers),
+            System::HalfStored { topic, check_at } => {
+                if let Some((at, queue_offset)) = message_before {
+                    self.with_halves(|halves| {
+                        halves.stored(at, Half { topic, at, queue_offset, checks: 0, due: check_at });
+                    });
+                }
+            }
+            System::HalfKept { half, topic, queue_offset, checks, check_at } => {
+                if let Some((at, _)) = message_before {
+                    self.with_halves(|halves| {
+                        halves.stored(half, Half { topic, at, queue_offset, checks, due: check_at });
+                    });
+                }
+            }
+            System::HalfResolved { half, .. } => self.with_halves(|halves| halves.resolved(half)),
+            System::HalvesChecked { next, halves } => self.halves.lock().checked(&halves, next),
             System::KvChanged { namespace, key, value } => self.kv.lock().changed(at, namespace, key, value),
             System::Used { when, topics, groups } => self.usage.lock().used(at, when, &topics, groups),
             // The queue table belongs to the store, which reads this record itself.
             System::QueueReached { .. } => {}
         }
+    }
+}
+
+impl Machines {
+    fn with_halves(&self, change: impl FnOnce(&mut Halves)) {
+        let mut halves = self.halves.lock();
+        change(&mut halves);
+        self.half_count.store(halves.len(), Ordering::Relaxed);
     }
 }
 
@@ -161,7 +193,7 @@ impl Observer for Machines {
         let mut last_message = self.last_message.lock();
         for fact in facts {
             match fact {
-                Fact::Message { at, .. } => *last_message = Some(*at),
+                Fact::Message { at, queue_offset, .. } => *last_message = Some((*at, *queue_offset)),
                 Fact::System { at, record } => match System::decode(record) {
                     Ok(system) => self.apply(*at, system, *last_message),
                     Err(error) => {
@@ -185,6 +217,7 @@ impl Observer for Machines {
         self.timers.lock().save(&mut out);
         self.kv.lock().save(&mut out);
         self.usage.lock().save(&mut out);
+        self.halves.lock().save(&mut out);
         out
     }
 
@@ -196,6 +229,9 @@ impl Observer for Machines {
         self.timers.lock().load(&mut fields)?;
         self.kv.lock().load(&mut fields)?;
         self.usage.lock().load(&mut fields)?;
+        let mut halves = self.halves.lock();
+        halves.load(&mut fields)?;
+        self.half_count.store(halves.len(), Ordering::Relaxed);
         Ok(())
     }
 }
@@ -242,6 +278,7 @@ impl Broker {
             log,
             unique_keys,
             next_queue: AtomicU32::new(0),
+            next_producer: AtomicUsize::new(0),
             progress,
             draining: AtomicBool::new(false),
         })
@@ -260,18 +297,18 @@ impl Broker {
 
     /// Whether messages beyond `offset` are visible in a queue.
     #[must_use]
-    pub fn has_beyond(&self, queue: store::QueueSlot, offset: model::QueueOffset) -> bool {
+    pub fn has_beyond(&self, queue: store::QueueSlot, offset: QueueOffset) -> bool {
         self.log.bounds(queue).max > offset
     }
 
     /// From now on sends are refused; everything else goes on until the process ends.
     pub fn drain(&self) {
-        self.draining.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.draining.store(true, Ordering::Relaxed);
     }
 
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.draining.load(std::sync::atomic::Ordering::Relaxed)
+        self.draining.load(Ordering::Relaxed)
     }
 }
 
@@ -286,6 +323,7 @@ mod tests {
     use store::QueueSlot;
 
     use super::*;
+    use crate::settings::Transactions;
 
     fn machines() -> Machines {
         Machines::new(&Settings {
@@ -301,6 +339,7 @@ mod tests {
             delay_max: Millis(86_400_000),
             message_bytes_max: 1024 * 1024,
             flush_async: true,
+            transactions: Transactions::default(),
             retention: Millis(72 * 3_600_000),
         })
     }

@@ -1,5 +1,6 @@
 //! What happens unasked: each job asks a machine and appends its effects. One call is one round; `server` repeats them.
 
+pub mod check_halves;
 pub mod deliver_timed;
 pub mod note_use;
 pub mod retention;

@@ -13,4 +13,4 @@ pub mod subscription;
 mod unique_key;
 
 pub use broker::{Broker, Machines, StartError, TopicListener};
-pub use settings::Settings;
+pub use settings::{Settings, Transactions};

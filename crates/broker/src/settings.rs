@@ -27,8 +27,29 @@ pub struct Settings {
     pub message_bytes_max: usize,
     /// Topics that say nothing else are answered after the write instead of after `fdatasync`.
     pub flush_async: bool,
+    pub transactions: Transactions,
     /// How long messages are kept; shown to tools, the policy of retention decides.
     pub retention: Millis,
+}
+
+/// What happens to half messages nobody resolves.
+#[derive(Clone, Debug)]
+pub struct Transactions {
+    /// A half message is this old when its producers are asked about it, unless it says otherwise itself.
+    pub check_after: Millis,
+    /// From one check to the next.
+    pub check_every: Millis,
+    /// After this many checks without an answer the message is given up.
+    pub checks_max: u32,
+    /// Half messages waiting in all; above it new ones are refused. It bounds memory (`state/halves`).
+    pub halves_max: usize,
+}
+
+/// Those of the reference (semantics.md section 24), and 120 MB of memory.
+impl Default for Transactions {
+    fn default() -> Transactions {
+        Transactions { check_after: Millis(6_000), check_every: Millis(30_000), checks_max: 15, halves_max: 1_000_000 }
+    }
 }
 
 impl Settings {

@@ -9,7 +9,7 @@ use broker::ops::pull::{self, Filter};
 use broker::ops::send;
 use broker::ops::topic::Change;
 use broker::ops::topic_stats::{self, QueueStats};
-use broker::{Broker, Machines, Settings};
+use broker::{Broker, Machines, Settings, Transactions};
 use model::{GroupConfig, GroupName, Millis, QueueId, QueueOffset, Timestamp, TopicConfig, TopicName};
 use store::{Bounds, Log, Options, Read, Staged};
 use tempfile::TempDir;
@@ -43,6 +43,7 @@ impl World {
             delay_max: Millis(86_400_000),
             message_bytes_max: 1024 * 1024,
             flush_async: false,
+            transactions: Transactions::default(),
             retention: Millis(72 * 3_600_000),
         };
         let folder = tempfile::tempdir().expect("a temporary folder");

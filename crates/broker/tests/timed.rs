@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use broker::ops::{recall, send};
-use broker::{Broker, Machines, Settings};
+use broker::{Broker, Machines, Settings, Transactions};
 use model::record::message::Message;
 use model::{Millis, QueueOffset, Timestamp, TopicConfig, TopicName, properties, recall_handle};
 use store::{Log, Options, Read, Staged, SyncRule};
@@ -25,6 +25,7 @@ fn open(folder: &std::path::Path, sync: SyncRule) -> Broker {
         delay_max: Millis(86_400_000),
         message_bytes_max: 1024 * 1024,
         flush_async: sync == SyncRule::Async,
+        transactions: Transactions::default(),
         retention: Millis(72 * 3_600_000),
     };
     let machines = Arc::new(Machines::new(&settings));

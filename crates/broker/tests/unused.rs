@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use broker::ops::send;
 use broker::ops::unused::Unused;
-use broker::{Broker, Machines, Settings};
+use broker::{Broker, Machines, Settings, Transactions};
 use model::{GroupConfig, GroupName, Millis, Timestamp, TopicConfig, TopicName};
 use store::{Log, Options, Staged};
 
@@ -29,6 +29,7 @@ fn settings() -> Settings {
         delay_max: Millis(86_400_000),
         message_bytes_max: 1024 * 1024,
         flush_async: false,
+        transactions: Transactions::default(),
         retention: Millis(72 * 3_600_000),
     }
 }

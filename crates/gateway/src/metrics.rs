@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use broker::ops::consume_stats::{Asked, QueueProgress};
 use broker::state::clients::{Client, MessageModel};
+use broker::state::traffic::FINISH_BOUNDS_SECS;
 use broker::state::{groups, topics};
 use model::TopicName;
 use model::config::perm;
@@ -34,6 +35,7 @@ impl fmt::Debug for Metrics {
 impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.topics(&mut encoder)?;
+        self.transactions(&mut encoder)?;
         self.groups(&mut encoder)?;
         self.clients(&mut encoder)?;
         self.broker(&mut encoder)?;
@@ -102,6 +104,40 @@ impl Metrics {
         family(encoder, "rocketmq_throughput_in", "Bytes of records stored", counter, &bytes_in)?;
         family(encoder, "rocketmq_messages_out", "Messages handed out", counter, &messages_out)?;
         family(encoder, "rocketmq_throughput_out", "Bytes of records handed out", counter, &bytes_out)
+    }
+
+    /// Half messages and how they end, by the topic they are meant for.
+    fn transactions(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let machines = &self.0.broker.machines;
+        let of_topic = |name: &TopicName| self.labels([("topic", name.to_string())]);
+        let waiting: Vec<_> = machines.halves.lock().by_topic().collect();
+        let name_of = |id| machines.topics.name_of(id);
+        let waiting: Vec<_> =
+            waiting.into_iter().filter_map(|(id, count)| Some((of_topic(&name_of(id)?), count))).collect();
+        let [mut committed, mut rolled_back] = [const { Vec::new() }; 2];
+        let mut latencies = Vec::new();
+        machines.topics.for_each(|topic| {
+            let Some(ended) = topic.traffic.ended() else { return };
+            let labels = of_topic(&topic.config.name);
+            committed.push((labels.clone(), ended.committed.get()));
+            rolled_back.push((labels.clone(), ended.rolled_back.get()));
+            let bounds = FINISH_BOUNDS_SECS.iter().map(|bound| *bound as f64).chain([f64::MAX]);
+            let buckets: Vec<(f64, u64)> = bounds.zip(ended.finish_buckets()).collect();
+            latencies.push((labels, ended.finish_secs.get(), buckets));
+        });
+        family(encoder, "rocketmq_half_messages", "Half messages waiting", MetricType::Gauge, &waiting)?;
+        let counter = MetricType::Counter;
+        family(encoder, "rocketmq_commit_messages", "Half messages committed", counter, &committed)?;
+        family(encoder, "rocketmq_rollback_messages", "Half messages rolled back", counter, &rolled_back)?;
+        // The name is the reference's, and so is that its numbers are seconds.
+        let (name, help) =
+            ("rocketmq_finish_message_latency_milliseconds", "Seconds from a half message to its commit");
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for (labels, sum, buckets) in latencies {
+            let count = buckets.iter().map(|(_, count)| count).sum();
+            metric.encode_family(&labels)?.encode_histogram::<NoLabelSet>(sum as f64, count, &buckets, None)?;
+        }
+        Ok(())
     }
 
     fn groups(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

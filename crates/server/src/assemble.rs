@@ -168,6 +168,12 @@ fn settings(ground: &Ground<'_>) -> Settings {
         delay_max: millis(&config.delay.max),
         message_bytes_max: usize::try_from(config.limits.message_bytes.0).expect("at most 15 MiB"),
         flush_async: matches!(config.storage.flush, Flush::Async),
+        transactions: broker::Transactions {
+            check_after: millis(&config.transactions.check_after),
+            check_every: millis(&config.transactions.check_every),
+            checks_max: config.transactions.max_checks,
+            halves_max: usize::try_from(config.transactions.max_half_messages).expect("a count fits"),
+        },
         retention: millis(&config.storage.retention),
     }
 }
@@ -230,6 +236,7 @@ fn start_jobs(gateway: &Arc<Gateway>, stop: &Arc<AtomicBool>, policy: Policy) ->
         })
     };
     Ok(vec![
+        repeat("job-halves", Box::new(|gateway, staged| gateway.broker.check_halves(now(), staged).into()))?,
         repeat("job-timed", Box::new(|gateway, staged| gateway.broker.deliver_timed(now(), staged).into()))?,
         repeat(
             "job-offsets",

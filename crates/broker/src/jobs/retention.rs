@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use crate::broker::Broker;
 use crate::ops::send::Content;
+use crate::state::halves::{Half, Reservation};
 
 /// Why retention could not finish; it tries again at its next round.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +18,10 @@ pub enum Error {
     Append(#[from] AppendError),
     #[error(transparent)]
     Read(#[from] ReadError),
+    #[error("the half message {0} is about to be resolved")]
+    HalfBusy(LogOffset),
+    #[error("a half message cannot be kept: {0}")]
+    Half(#[from] crate::ops::send::Error),
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
@@ -78,7 +83,41 @@ impl Broker {
                 Err(error) => return Err(error),
             }
         }
+        let below = self.machines.halves.lock().below(limit);
+        for half in below {
+            match self.rescue_half(half, staged) {
+                Ok(appended) => end = end.max(appended),
+                Err(Error::Read(error @ (ReadError::NotFound { .. } | ReadError::Damaged { .. }))) => {
+                    warn!(%half, %error, "a half message cannot be kept: lost with its segment");
+                }
+                Err(error) => return Err(error),
+            }
+        }
         Ok(end)
+    }
+
+    /// A half that is about to be resolved must not come back to life behind that: it is reserved until it is moved.
+    fn rescue_half(&self, id: LogOffset, staged: &mut Staged) -> Result<LogOffset, Error> {
+        let reservation = self.machines.halves.lock().reserve(id);
+        let half = match reservation {
+            Reservation::Granted(half) => half,
+            Reservation::Busy => return Err(Error::HalfBusy(id)),
+            Reservation::Unknown => return Ok(LogOffset::ZERO),
+        };
+        let appended = self.append_half_again(id, &half, staged);
+        if appended.is_err() {
+            self.release_halves(&[id]);
+        }
+        appended
+    }
+
+    fn append_half_again(&self, id: LogOffset, half: &Half, staged: &mut Staged) -> Result<LogOffset, Error> {
+        let mut record = Vec::new();
+        self.log.read_at(half.at, Read::Wait, &mut record)?;
+        let message = Message::parse(&record).ok_or(ReadError::NotFound { at: half.at })?;
+        staged.clear();
+        self.stage_half_again(id, half, &message, staged)?;
+        Ok(self.log.append(staged)?.end)
     }
 
     fn rescue_timer(

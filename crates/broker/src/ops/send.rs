@@ -103,8 +103,14 @@ pub enum Error {
     Encode(#[from] EncodeError),
     #[error("a batch {0}")]
     BadBatch(&'static str),
-    #[error("transaction messages are not supported yet: send them as ordinary messages")]
-    TransactionsUnsupported,
+    #[error(
+        "a transaction message must name its producer group: set the property PGROUP, or send it with a transaction producer"
+    )]
+    NoProducerGroup,
+    #[error(
+        "{max} half messages wait for commit or rollback and no more are taken: see that producers of group {group} answer checks"
+    )]
+    TooManyHalves { group: String, max: usize },
     #[error("the message is illegal: {name} is {value:?}, which is not a number")]
     NotANumber { name: &'static str, value: String },
     #[error("the message is illegal: a delay of {} ms exceeds the limit of {} ms; see delay.max", .delay.0, .max.0)]
@@ -169,10 +175,12 @@ impl Broker {
         let queue = self.queue_for_send(&topic, request.queue_id)?;
         self.check_body(request.body)?;
         let known = Known::read(request.properties);
-        if known.transaction {
-            return Err(Error::TransactionsUnsupported);
+        let mut when = self.when(&known.wish, &topic, now)?;
+        // A consumer that gives a committed message back sends it with all its properties.
+        let sent_back = request.reconsume_times > 0 && matches!(when, When::Level(_));
+        if known.transaction && !sent_back {
+            when = When::Committed { check_at: self.check_half(request.properties, now)? };
         }
-        let when = self.when(&known.wish, &topic, now)?;
         let destination = self.destination(topic, queue, when, request, now)?;
         let made = if known.unique_key.is_none() { Some(self.unique_keys.next()) } else { None };
         let entry = self.stage(request, &known, made.as_ref(), &destination, now, staged)?;
@@ -181,10 +189,14 @@ impl Broker {
             (None, Some(made)) => UniqueKey::Made(made),
             (None, None) => unreachable!("a key is made when none is given"),
         };
-        let wait_durable = destination.topic.durable && known.wait;
+        let wait_durable = match destination.when {
+            // The producer says commit as soon as it has the answer: by then the half message must be known.
+            When::Committed { .. } => !self.settings.flush_async,
+            When::Now | When::Level(_) | When::At(_) | When::Recall { .. } => destination.topic.durable && known.wait,
+        };
         let due = match destination.when {
             When::At(due) if !destination.topic.config.name.is_retry() => Some(due),
-            When::At(_) | When::Now | When::Level(_) | When::Recall { .. } => None,
+            When::At(_) | When::Now | When::Level(_) | When::Recall { .. } | When::Committed { .. } => None,
         };
         Ok(Ticket { entry, count: 1, queue_id: queue, wait_durable, unique_key, due })
     }

@@ -36,6 +36,10 @@ pub(crate) enum When {
     Level(u32),
     /// At that moment.
     At(Timestamp),
+    /// When its producer says commit, who is asked at this moment. A delay begins with the commit.
+    Committed {
+        check_at: Timestamp,
+    },
     /// Never: it takes back another message, that is due in this second and has this key.
     Recall {
         due: Timestamp,
@@ -44,6 +48,15 @@ pub(crate) enum When {
 }
 
 impl<'a> Wish<'a> {
+    /// The wish of a stored message.
+    pub fn of(properties: &'a [u8]) -> Wish<'a> {
+        let mut wish = Wish::default();
+        for (name, value) in properties::iter(properties) {
+            wish.note(name, value);
+        }
+        wish
+    }
+
     /// Notes a property. False: it says nothing about time.
     pub fn note(&mut self, name: &[u8], value: &'a [u8]) -> bool {
         match name {
@@ -143,6 +156,10 @@ impl Broker {
                     System::TimerSet { due, key },
                     staged,
                 )
+            }
+            When::Committed { check_at } => {
+                let fact = System::HalfStored { topic: topic.id, check_at };
+                self.stage_half(unique_key, content, &fact, staged)
             }
             When::Recall { due, key } => {
                 let recalled = System::TimerRecalled { due, key };

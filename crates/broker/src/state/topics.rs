@@ -58,8 +58,10 @@ impl Topic {
     fn new(id: TopicId, config: TopicConfig, changed_at: LogOffset, flush_async: bool, traffic: Arc<Traffic>) -> Topic {
         let queues = config.read_queues.max(config.write_queues);
         let durable = match config.attributes.get("flush").map(String::as_str) {
-            // A message and the system record that schedules it become visible together, by the broker's rule.
-            _ if [system_topic::SCHEDULE, system_topic::TIMER].contains(&config.name.as_str()) => !flush_async,
+            // A message and the system record that says what it is become visible together, by the broker's rule.
+            _ if [system_topic::SCHEDULE, system_topic::TIMER, system_topic::HALF].contains(&config.name.as_str()) => {
+                !flush_async
+            }
             Some("async") => false,
             Some("group") => true,
             _ => !flush_async,

@@ -3,10 +3,10 @@
 //! `rates` makes rates of it. In memory only: after a restart everything begins at 0.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use model::{GroupName, QueueId, QueueOffset};
+use model::{GroupName, Millis, QueueId, QueueOffset};
 use parking_lot::RwLock;
 
 use crate::counters::Counter;
@@ -89,16 +89,59 @@ impl Taken {
     }
 }
 
+/// Transactions of a topic that have ended.
+#[derive(Debug, Default)]
+pub struct Ended {
+    pub committed: Counter,
+    pub rolled_back: Counter,
+    /// Of commits: from the half message's storing, in whole seconds.
+    pub finish_secs: Counter,
+    finish_buckets: [Counter; FINISH_BOUNDS_SECS.len() + 1],
+}
+
+/// Upper bounds as the reference has them (INTERFACE.md section 4); above the last one is one bucket more.
+pub const FINISH_BOUNDS_SECS: [u64; 6] = [5, 60, 600, 3_600, 43_200, 86_400];
+
+impl Ended {
+    /// A half message of this age was committed.
+    pub fn count_committed(&self, age: Millis) {
+        let secs = age.0 / 1_000;
+        let bucket = FINISH_BOUNDS_SECS.iter().position(|bound| secs <= *bound).unwrap_or(FINISH_BOUNDS_SECS.len());
+        self.committed.add(1);
+        self.finish_secs.add(secs);
+        self.finish_buckets[bucket].add(1);
+    }
+
+    /// Commits by bucket.
+    #[must_use]
+    pub fn finish_buckets(&self) -> [u64; FINISH_BOUNDS_SECS.len() + 1] {
+        self.finish_buckets.each_ref().map(Counter::get)
+    }
+}
+
 /// All counts of one topic.
 #[derive(Debug, Default)]
 pub struct Traffic {
     /// What was stored.
     pub put: Flow,
+    /// Most topics see no transaction: they pay for a pointer.
+    ended: OnceLock<Box<Ended>>,
     /// Read-locked once a pull that finds something. A lock-free table would cost more than a kilobyte a topic.
     taken: RwLock<BTreeMap<GroupName, Arc<Taken>>>,
 }
 
 impl Traffic {
+    /// What became of transactions. `None`: there were none.
+    #[must_use]
+    pub fn ended(&self) -> Option<&Ended> {
+        self.ended.get().map(Box::as_ref)
+    }
+
+    /// As [`Traffic::ended`], to be counted.
+    pub fn begin_ended(&self) -> &Ended {
+        self.ended.get_or_init(Box::default)
+    }
+
     /// What `group` has taken of the topic, which has `queues` queues to read. `None`: nothing was counted yet.
     #[must_use]
     pub fn taken_by(&self, group: &str, queues: u32) -> Option<Arc<Taken>> {

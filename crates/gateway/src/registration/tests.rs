@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use broker::Settings;
+use broker::{Settings, Transactions};
 use model::{LogOffset, Millis, Timestamp, TopicConfig, TopicId, TopicName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -60,6 +60,7 @@ impl Ours {
             delay_max: Millis(86_400_000),
             message_bytes_max: 4 << 20,
             flush_async: false,
+            transactions: Transactions::default(),
             retention: Millis(1_000),
         };
         Ours { machines: Arc::new(Machines::new(&settings)), changes: Arc::new(Changes::new(now)), next: Mutex::new(1) }

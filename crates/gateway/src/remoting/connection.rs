@@ -425,7 +425,6 @@ impl Connection {
 
     /// One turn: `work` handles frames, then their appends become one and what may leave is sent.
     fn turn(self: &Rc<Self>, core: &Rc<Core>, pass: Pass, work: impl FnOnce(&mut Turn<'_>)) {
-        let log = core.gateway.broker.log();
         // Taken out while `work` runs, since handling a frame may look at the connection.
         let (mut ready, mut held) = {
             let mut out = self.out.borrow_mut();
@@ -438,7 +437,7 @@ impl Connection {
             let mut turn =
                 Turn { peer: &self.peer, now, mode: Read::Nowait, pass, buffers: &mut buffers, out: &mut ready };
             work(&mut turn);
-            if turn.finish(log, &core.gateway.send_answers, &mut held, &mut found) {
+            if turn.finish(&core.gateway.broker, &core.gateway.send_answers, &mut held, &mut found) {
                 core.appended();
             }
         }

@@ -16,7 +16,7 @@ use wire::remoting::reply::Response;
 
 use super::Gateway;
 use super::core::Core;
-use super::handlers::{admin, client, namesrv, offset, pull, query, send};
+use super::handlers::{admin, client, namesrv, offset, pull, query, send, transaction};
 use super::held::HeldPull;
 use super::status;
 use super::turn::{Buffers, Call, Pass, Peer, Turn};
@@ -55,6 +55,7 @@ pub fn dispatch(gateway: &Gateway, header: &Header<'_>, body: &[u8], turn: &mut 
         RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE => pull::pull(gateway, header, turn),
         RequestCode::CONSUMER_SEND_MSG_BACK => send::send_back(gateway, header, turn),
         RequestCode::RECALL_MESSAGE => send::recall(gateway, header, turn),
+        RequestCode::END_TRANSACTION => transaction::end(gateway, header, turn),
         code => {
             let served = offset::serve(gateway, code, header, turn)
                 .or_else(|| query::serve(gateway, code, header, turn))
@@ -122,7 +123,7 @@ fn serve_waiting(gateway: &Gateway, peer: &Peer, call: Call, bytes: &[u8], pass:
     if let Err(error) = try_waiting(gateway, &header, frame.body, &mut turn, reason) {
         turn.refuse(call, status::of_append(&error), status::append_remark(&error));
     }
-    if turn.finish(gateway.broker.log(), &gateway.send_answers, &mut held, &mut marks) {
+    if turn.finish(&gateway.broker, &gateway.send_answers, &mut held, &mut marks) {
         gateway.broker.log().end_turn();
     }
     peer.mailbox.deliver_answers(&out, &held, &marks);

@@ -8,6 +8,7 @@ pub mod offset;
 pub mod pull;
 pub mod query;
 pub mod send;
+pub mod transaction;
 
 use wire::remoting::code::ResponseCode;
 use wire::remoting::command::Header;

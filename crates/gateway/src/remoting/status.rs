@@ -1,6 +1,9 @@
 //! Errors of operations -> response codes of the protocol. Exhaustive: a new error asks for its code at compile time.
 
-use broker::ops::{clone_offset, consumer_offset, group, pull, recall, reset_offset, send, send_back, topic};
+use broker::ops::{
+    clone_offset, consumer_offset, end_transaction, group, pull, recall, reset_offset, resume_half, send, send_back,
+    topic,
+};
 use store::{AppendError, ReadError};
 use wire::remoting::code::ResponseCode;
 
@@ -34,16 +37,17 @@ pub fn of_send(error: &send::Error) -> ResponseCode {
         send::Error::TopicNotFound(_) | send::Error::NeedsTopic(_) | send::Error::TooManyTopics { .. } => {
             ResponseCode::TOPIC_NOT_EXIST
         }
-        send::Error::Closed(_) | send::Error::NotWritable(_) | send::Error::TransactionsUnsupported => {
-            ResponseCode::NO_PERMISSION
-        }
+        send::Error::Closed(_) | send::Error::NotWritable(_) => ResponseCode::NO_PERMISSION,
         send::Error::GroupNotFound(_) => ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST,
-        send::Error::NoBody | send::Error::BodyTooLarge { .. } | send::Error::Encode(_) | send::Error::BadBatch(_) => {
-            ResponseCode::MESSAGE_ILLEGAL
-        }
+        send::Error::NoBody
+        | send::Error::BodyTooLarge { .. }
+        | send::Error::Encode(_)
+        | send::Error::BadBatch(_)
+        | send::Error::NoProducerGroup => ResponseCode::MESSAGE_ILLEGAL,
         send::Error::NotANumber { .. } | send::Error::TooFar { .. } | send::Error::RecallTooLate => {
             ResponseCode::MESSAGE_ILLEGAL
         }
+        send::Error::TooManyHalves { .. } => ResponseCode::SYSTEM_BUSY,
         send::Error::Draining => ResponseCode::SERVICE_NOT_AVAILABLE,
     }
 }
@@ -104,6 +108,32 @@ pub fn of_send_back(error: &send_back::Error) -> ResponseCode {
         send_back::Error::NotWritable(_) => ResponseCode::NO_PERMISSION,
         send_back::Error::Send(error) => of_send(error),
         send_back::Error::Read(error) => of_read(error),
+    }
+}
+
+#[must_use]
+pub fn of_end_transaction(error: &end_transaction::Error) -> ResponseCode {
+    match error {
+        end_transaction::Error::NotFound(_)
+        | end_transaction::Error::OtherGroup { .. }
+        | end_transaction::Error::OtherQueueOffset { .. }
+        | end_transaction::Error::EndedOtherwise(..) => ResponseCode::SYSTEM_ERROR,
+        end_transaction::Error::TooLate => ResponseCode::ILLEGAL_OPERATION,
+        end_transaction::Error::Busy(_) => ResponseCode::SYSTEM_BUSY,
+        end_transaction::Error::TopicGone(_) => ResponseCode::TOPIC_NOT_EXIST,
+        end_transaction::Error::Send(error) => of_send(error),
+        end_transaction::Error::Read(error) => of_read(error),
+    }
+}
+
+#[must_use]
+pub fn of_resume_half(error: &resume_half::Error) -> ResponseCode {
+    match error {
+        resume_half::Error::NotFound(_) | resume_half::Error::Committed(_) => ResponseCode::SYSTEM_ERROR,
+        resume_half::Error::TopicGone => ResponseCode::TOPIC_NOT_EXIST,
+        resume_half::Error::Busy(_) => ResponseCode::SYSTEM_BUSY,
+        resume_half::Error::Send(error) => of_send(error),
+        resume_half::Error::Read(error) => of_read(error),
     }
 }
 

@@ -7,9 +7,10 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
+use broker::Broker;
 use broker::ops::send::{Ticket, UniqueKey};
 use model::{LogOffset, Timestamp, recall_handle};
-use store::{AppendError, Log, Read, Staged, Unit};
+use store::{AppendError, Read, Staged, Unit};
 use wire::remoting::code::ResponseCode;
 use wire::remoting::command::Header;
 use wire::remoting::frame::Encoding;
@@ -97,6 +98,8 @@ pub struct Buffers {
     texts: Vec<u8>,
     frames: Vec<u8>,
     log_offsets: Vec<i64>,
+    /// Half messages whose end is staged.
+    pub reserved: Vec<LogOffset>,
 }
 
 /// See the module.
@@ -182,12 +185,12 @@ impl Turn<'_> {
     /// Appends what is staged and formats the answers that wait for it: bytes into `held`, what they wait for into `marks`.
     /// If the append fails, all of them are refused at once. True: something was appended, and the
     /// caller tells the log when its turn ends.
-    pub fn finish(self, log: &Log, answers: &SendAnswers, held: &mut Vec<u8>, marks: &mut Vec<Mark>) -> bool {
-        let Buffers { staged, waiting, texts, frames, log_offsets, units } = self.buffers;
+    pub fn finish(self, broker: &Broker, answers: &SendAnswers, held: &mut Vec<u8>, marks: &mut Vec<Mark>) -> bool {
+        let Buffers { staged, waiting, texts, frames, log_offsets, units, reserved } = self.buffers;
         units.clear();
         let mut appended_some = false;
         if !staged.is_empty() {
-            match log.append_in_turn(staged) {
+            match broker.log().append_in_turn(staged) {
                 Ok(appended) => {
                     appended_some = true;
                     for answer in waiting.iter() {
@@ -214,10 +217,14 @@ impl Turn<'_> {
                         });
                     }
                 }
-                Err(error) => refuse_all(waiting, &error, answers, self.out),
+                Err(error) => {
+                    broker.release_halves(reserved);
+                    refuse_all(waiting, &error, answers, self.out);
+                }
             }
         }
         staged.clear();
+        reserved.clear();
         waiting.clear();
         texts.clear();
         frames.clear();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use broker::state::clients::ConnectionId;
-use broker::{Broker, Machines, Settings};
+use broker::{Broker, Machines, Settings, Transactions};
 use gateway::remoting::core::CoreHandle;
 use gateway::remoting::dispatch::{Elsewhere, Outcome, dispatch};
 use gateway::remoting::mailbox::ConnectionMailbox;
@@ -55,6 +55,7 @@ impl Host {
             delay_max: Millis(86_400_000),
             message_bytes_max: 4 * 1024 * 1024,
             flush_async: false,
+            transactions: Transactions::default(),
             retention: Millis(72 * 3_600_000),
         };
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -88,7 +89,7 @@ impl Host {
             let mut turn =
                 Turn { peer, now: NOW, mode: Read::Wait, pass: Pass::First, buffers: &mut buffers, out: &mut out };
             let outcome = dispatch(&self.gateway, &header, frame.body, &mut turn);
-            turn.finish(self.gateway.broker.log(), &self.answers, &mut held, &mut marks);
+            turn.finish(&self.gateway.broker, &self.answers, &mut held, &mut marks);
             self.gateway.broker.log().flush();
             match outcome {
                 Outcome::Done => break,

@@ -21,6 +21,7 @@ pub mod sys_flag {
     pub const COMPRESSED: i32 = 1;
     pub const MULTI_TAGS: i32 = 2;
     pub const TRANSACTION_MASK: i32 = 12;
+    pub const TRANSACTION_COMMITTED: i32 = 8;
     pub const BORN_HOST_V6: i32 = 16;
     pub const STORE_HOST_V6: i32 = 32;
 }

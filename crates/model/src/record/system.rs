@@ -80,12 +80,46 @@ pub enum System {
         key: String,
         value: Option<String>,
     },
+    /// The message record just before this one is a half message for `topic`; a producer is asked about it at `check_at`.
+    HalfStored {
+        topic: TopicId,
+        check_at: Timestamp,
+    },
+    /// The message record just before this one is where the half message `half` (its first log offset) is kept from now on.
+    HalfKept {
+        half: LogOffset,
+        topic: TopicId,
+        /// Of its first record.
+        queue_offset: QueueOffset,
+        checks: u32,
+        check_at: Timestamp,
+    },
+    /// What became of a half message, by its first log offset.
+    HalfResolved {
+        half: LogOffset,
+        resolution: Resolution,
+    },
+    /// Producers have been asked about these half messages, and will be again at `next`.
+    HalvesChecked {
+        next: Timestamp,
+        halves: Vec<LogOffset>,
+    },
     /// Topics and groups that were in use at the moment `when`. Noted once a day at most, for those who clean up.
     Used {
         when: Timestamp,
         topics: Vec<TopicId>,
         groups: Vec<GroupName>,
     },
+}
+
+/// How a half message ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// The message record just before the mark is the real message.
+    Committed,
+    RolledBack,
+    /// Nobody answered: the message record just before the mark keeps it for people to look at.
+    GivenUp,
 }
 
 /// The next offset a group wants from a queue.
@@ -147,7 +181,7 @@ impl System {
                 offsets: read_offsets(&mut fields)?,
             },
             6 => System::TimerScheduled { due: Timestamp(fields.i64()?) },
-            7 => System::TimersDone { timers: read_timers(&mut fields)? },
+            7 => System::TimersDone { timers: read_log_offsets(&mut fields)? },
             8 => System::QueueReached {
                 topic: TopicId(LogOffset(fields.u64()?)),
                 queue: QueueId(fields.u32()?),
@@ -158,6 +192,24 @@ impl System {
                 let value = if fields.bool()? { Some(fields.text()?.to_owned()) } else { None };
                 System::KvChanged { namespace, key, value }
             }
+            10 => System::HalfStored { topic: TopicId(LogOffset(fields.u64()?)), check_at: Timestamp(fields.i64()?) },
+            11 => System::HalfKept {
+                half: LogOffset(fields.u64()?),
+                topic: TopicId(LogOffset(fields.u64()?)),
+                queue_offset: QueueOffset(fields.u64()?),
+                checks: fields.u32()?,
+                check_at: Timestamp(fields.i64()?),
+            },
+            12 => System::HalfResolved {
+                half: LogOffset(fields.u64()?),
+                resolution: match fields.u8()? {
+                    0 => Resolution::Committed,
+                    1 => Resolution::RolledBack,
+                    2 => Resolution::GivenUp,
+                    _ => return Err(Malformed { at: FIELDS_AT + 8 }.into()),
+                },
+            },
+            13 => System::HalvesChecked { next: Timestamp(fields.i64()?), halves: read_log_offsets(&mut fields)? },
             35 => {
                 let when = Timestamp(fields.i64()?);
                 let topics = (0..fields.u32()?).map(|_| fields.u64().map(|id| TopicId(LogOffset(id))));
@@ -189,6 +241,10 @@ impl System {
             System::TimersDone { .. } => 7,
             System::QueueReached { .. } => 8,
             System::KvChanged { .. } => 9,
+            System::HalfStored { .. } => 10,
+            System::HalfKept { .. } => 11,
+            System::HalfResolved { .. } => 12,
+            System::HalvesChecked { .. } => 13,
             System::TimerSet { .. } => 15,
             System::TimerMoved { .. } => 16,
             System::TimerRecalled { .. } => 17,
@@ -244,6 +300,30 @@ impl System {
                 if let Some(value) = value {
                     out.put_text(value);
                 }
+            }
+            System::HalfStored { topic, check_at } => {
+                out.put_u64(topic.0.0);
+                out.put_i64(check_at.0);
+            }
+            System::HalfKept { half, topic, queue_offset, checks, check_at } => {
+                out.put_u64(half.0);
+                out.put_u64(topic.0.0);
+                out.put_u64(queue_offset.0);
+                out.put_u32(*checks);
+                out.put_i64(check_at.0);
+            }
+            System::HalfResolved { half, resolution } => {
+                out.put_u64(half.0);
+                out.put_u8(match resolution {
+                    Resolution::Committed => 0,
+                    Resolution::RolledBack => 1,
+                    Resolution::GivenUp => 2,
+                });
+            }
+            System::HalvesChecked { next, halves } => {
+                out.put_i64(next.0);
+                put_count(out, halves.len());
+                halves.iter().for_each(|half| out.put_u64(half.0));
             }
             System::Used { when, topics, groups } => {
                 out.put_i64(when.0);
@@ -334,7 +414,7 @@ fn read_offsets(fields: &mut Reader<'_>) -> Result<Vec<CommittedOffset>, Malform
         .collect()
 }
 
-fn read_timers(fields: &mut Reader<'_>) -> Result<Vec<LogOffset>, Malformed> {
+fn read_log_offsets(fields: &mut Reader<'_>) -> Result<Vec<LogOffset>, Malformed> {
     let count = fields.u32()?;
     (0..count).map(|_| fields.u64().map(LogOffset)).collect()
 }
@@ -384,6 +464,18 @@ mod tests {
             System::QueueReached { topic, queue: QueueId(1), next: QueueOffset(9) },
             System::KvChanged { namespace: "ORDER_TOPIC_CONFIG".into(), key: "orders".into(), value: None },
             System::KvChanged { namespace: "n".into(), key: "k".into(), value: Some("v".into()) },
+            System::HalfStored { topic, check_at: Timestamp(6_000) },
+            System::HalfKept {
+                half: LogOffset(7),
+                topic,
+                queue_offset: QueueOffset(3),
+                checks: 2,
+                check_at: Timestamp(6_000),
+            },
+            System::HalfResolved { half: LogOffset(7), resolution: Resolution::Committed },
+            System::HalfResolved { half: LogOffset(7), resolution: Resolution::RolledBack },
+            System::HalfResolved { half: LogOffset(7), resolution: Resolution::GivenUp },
+            System::HalvesChecked { next: Timestamp(9), halves: vec![LogOffset(7), LogOffset(8)] },
             System::Used { when: Timestamp(1), topics: vec![topic], groups: vec![GroupName::trusted("billing")] },
         ];
         for fact in facts {

@@ -179,6 +179,20 @@ sections! {
         max: Duration = "3650d", "1s" to "36500d";
     }
 
+    /// Half messages: sent within a transaction, invisible until their producer commits them.
+    transactions: Transactions {
+        /// A half message is this old when a producer of its group is asked what became of it. A message may say another time
+        /// itself. Java brokers: transactionTimeOut.
+        check_after: Duration = "6s", "100ms" to "1h";
+        /// From one such question to the next. Java brokers: transactionCheckInterval.
+        check_every: Duration = "30s", "100ms" to "24h";
+        /// Questions that were sent and not answered; then the message goes to the topic TRANS_CHECK_MAX_TIME_TOPIC. While no
+        /// producer of the group is online, none is counted. Java brokers: transactionCheckMax.
+        max_checks: u32 = 15, 1 to 100000;
+        /// Half messages waiting in all; above it new ones are refused. One takes 120 bytes of memory.
+        max_half_messages: u32 = 1000000, 1 to 100000000;
+    }
+
     /// What one client may ask of us. Beyond a limit the answer says so, and other clients notice nothing.
     limits: Limits {
         /// Body of one message. The default is that of Java brokers and clients.

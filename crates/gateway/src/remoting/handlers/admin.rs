@@ -19,7 +19,7 @@ use wire::remoting::command::Header;
 use wire::remoting::json::JsonError;
 use wire::remoting::reply::Response;
 
-use super::{decode, only_local};
+use super::{decode, only_local, transaction};
 use crate::remoting::Gateway;
 use crate::remoting::dispatch::{Elsewhere, Outcome};
 use crate::remoting::turn::{Call, Turn};
@@ -36,7 +36,13 @@ pub fn serve(
     turn: &mut Turn<'_>,
 ) -> Option<Outcome> {
     if let Some(change) = changing(code) {
-        return Some(only_local(header, turn).unwrap_or_else(|| change(gateway, header, body, turn)));
+        if let Some(refused) = only_local(header, turn) {
+            return Some(refused);
+        }
+        if is_long(code) && turn.mode == Read::Nowait {
+            return Some(Outcome::Elsewhere(Elsewhere::Cold));
+        }
+        return Some(change(gateway, header, body, turn));
     }
     let read = reading(code)?;
     if is_long(code) && turn.mode == Read::Nowait {
@@ -56,6 +62,7 @@ fn changing(code: RequestCode) -> Option<Handler> {
         RequestCode::DELETE_SUBSCRIPTIONGROUP => group::delete,
         RequestCode::INVOKE_BROKER_TO_RESET_OFFSET => consume::reset_offset,
         RequestCode::CLONE_GROUP_OFFSET => consume::clone_offset,
+        RequestCode::RESUME_CHECK_HALF_MESSAGE => transaction::resume,
         RequestCode::CONSUME_MESSAGE_DIRECTLY => forward::consume_directly,
         RequestCode::UPDATE_BROKER_CONFIG => config::update,
         _ => return None,
@@ -110,6 +117,7 @@ fn is_long(code: RequestCode) -> bool {
             | RequestCode::QUERY_CONSUME_TIME_SPAN
             | RequestCode::GET_BROKER_RUNTIME_INFO
             | RequestCode::KEROLOX_LIST_UNUSED
+            | RequestCode::RESUME_CHECK_HALF_MESSAGE
     )
 }
 

@@ -1,4 +1,5 @@
-//! Single messages: looking them up (12, 33), sending them back (36), taking them back (370), and looking into a queue (321).
+//! Single messages: looking them up (12, 33), sending them back (36), the end of a transaction (37, 323), taking them back
+//! (370), and looking into a queue (321).
 
 use std::borrow::Cow;
 
@@ -48,6 +49,28 @@ headers! {
         topic: Cow<'h, str> = "topic",
         /// What the answer to the send said.
         recall_handle: Cow<'h, str> = "recallHandle",
+    }
+
+    /// 37: what becomes of a half message.
+    pub struct EndTransaction<'h> {
+        topic: Option<Cow<'h, str>> = "topic",
+        producer_group: Cow<'h, str> = "producerGroup",
+        /// Offset in the queue of halves.
+        tran_state_table_offset: i64 = "tranStateTableOffset",
+        /// Log offset of the half message.
+        commit_log_offset: i64 = "commitLogOffset",
+        /// 0: unknown, 8: commit, 12: rollback.
+        commit_or_rollback: i32 = "commitOrRollback",
+        from_transaction_check: Option<bool> = "fromTransactionCheck",
+        msg_id: Option<Cow<'h, str>> = "msgId",
+        transaction_id: Option<Cow<'h, str>> = "transactionId",
+    }
+
+    /// 323: a half message to be checked again.
+    pub struct ResumeCheckHalfMessage<'h> {
+        topic: Option<Cow<'h, str>> = "topic",
+        /// Offset id.
+        msg_id: Option<Cow<'h, str>> = "msgId",
     }
 
     /// 321: units of a queue, for a curious admin.
