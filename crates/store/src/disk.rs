@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 mod real;
+pub mod recorded;
 
 pub use real::RealDisk;
 

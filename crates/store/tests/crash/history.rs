@@ -7,9 +7,8 @@ use model::record::codec::{Put, Reader};
 use model::record::message::Message;
 use model::{LogOffset, QueueId, QueueOffset, TopicId};
 use parking_lot::Mutex;
+use store::disk::recorded::{Event, RecordedDisk};
 use store::{Fact, LoadError, Log, Observer, Read, Unit};
-
-use crate::disk::{Event, RecordedDisk};
 
 pub const TOPICS: [&str; 3] = ["orders", "bills", "events"];
 pub const QUEUES: u32 = 2;

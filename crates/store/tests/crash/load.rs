@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use model::record::message::{self, NewMessage};
 use model::record::system::System;
 use model::{LogOffset, QueueId, Timestamp};
+use store::disk::recorded::{Event, RecordedDisk, Rng};
 use store::{AppendError, Fault, Log, OpenError, Options, Staged, SyncRule};
 
-use crate::disk::{Event, RecordedDisk};
 use crate::history::{Entry, History, Projection, QUEUES, TOPICS, topic_id};
-use crate::rng::Rng;
 
 pub const SEGMENT_BYTES: u64 = 64 * 1024;
 
@@ -99,7 +98,7 @@ fn append_mixed(log: &Log, history: &mut History, setup: Setup, staged: &mut Sta
     let mut what = Vec::new();
     for _ in 0..1 + rng.below(4) {
         if rng.once_in(5) {
-            let timers = (0..1 + rng.below(20)).map(|_| LogOffset(rng.next())).collect();
+            let timers = (0..1 + rng.below(20)).map(|_| LogOffset(rng.draw())).collect();
             staged.system(&System::TimersDone { timers });
             what.push(None);
             continue;
@@ -114,7 +113,7 @@ fn append_mixed(log: &Log, history: &mut History, setup: Setup, staged: &mut Sta
             _ => rng.below(600),
         };
         let mut body = vec![0; len];
-        body.iter_mut().for_each(|byte| *byte = rng.next().to_le_bytes()[0]);
+        body.iter_mut().for_each(|byte| *byte = rng.draw().to_le_bytes()[0]);
         if staged.bytes_len() + len > 60_000 {
             break;
         }

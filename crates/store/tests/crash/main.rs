@@ -5,11 +5,8 @@
 //! opening again changes nothing, even if the power is lost while opening. A run is a seed. `KEROLOX_CRASH_IMAGES` says how
 //! many images to try, `KEROLOX_CRASH_SEED` which seed to begin with.
 
-mod disk;
 mod history;
-mod image;
 mod load;
-mod rng;
 mod rot;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,12 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use store::Fault;
+use store::disk::recorded::{Event, Image, LOSSES, Loss, Moment, RecordedDisk, Rng};
 
-use disk::{Event, Image, RecordedDisk};
 use history::{History, Holds, Told, check};
-use image::{LOSSES, Loss, Moment};
 use load::{Setup, Style};
-use rng::Rng;
 
 /// Images of the default run.
 const IMAGES: usize = 20_000;

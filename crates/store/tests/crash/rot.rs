@@ -5,12 +5,11 @@
 use std::sync::Arc;
 
 use model::QueueId;
+use store::disk::recorded::{Image, RecordedDisk, Rng};
 use store::{OpenError, Read, ReadError};
 
-use crate::disk::{Image, RecordedDisk};
 use crate::history::{History, QUEUES, TOPICS, topic_id};
 use crate::load::{self, SEGMENT_BYTES, Setup, Style};
-use crate::rng::Rng;
 
 /// Damaged directories tried.
 const ROTTEN: usize = 2_000;

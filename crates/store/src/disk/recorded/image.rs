@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::disk::{Event, Image, Inode};
-use crate::rng::Rng;
+use super::{Event, Image, Inode, Rng};
 
 /// What becomes of writes that were not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +131,7 @@ impl Content {
 
 /// Some sectors of the file get the new bytes, the others stay.
 fn tear(pending: &Pending, bytes: &mut Vec<u8>, sector: usize, rng: &mut Rng) {
-    let salt = rng.next();
+    let salt = rng.draw();
     pending.apply(bytes, |position| Rng::new(salt ^ (position / sector) as u64).once_in(2));
 }
 

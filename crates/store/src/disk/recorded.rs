@@ -1,7 +1,8 @@
 //! A disk in memory that keeps an account of everything it is asked to do, so that any moment of it can be made into the
 //! image a power loss would leave.
 //!
-//! Data is durable after the file's sync, a name after its folder's. Nothing else is promised.
+//! Data is durable after the file's sync, a name after its folder's. Nothing else is promised. For the crash harness and the
+//! simulation: the server does not name it.
 
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
@@ -9,7 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use store::disk::{Disk, File, Space};
+
+use super::{Disk, File, Space};
+
+mod image;
+mod rng;
+
+pub use image::{LOSSES, Loss, Moment};
+pub use rng::Rng;
 
 /// Number of a file, whatever its name.
 pub type Inode = usize;
