@@ -30,6 +30,7 @@ impl Progress {
 
     /// Waits until everything below `end` is durable and applied. False: the log has failed.
     pub fn wait_for(&self, log: &Log, end: LogOffset) -> bool {
+        log.settle();
         let mut guard = self.lock.lock();
         while log.committed() < end {
             if log.failed() {

@@ -266,6 +266,14 @@ impl Log {
         self.core.flush();
     }
 
+    /// For whoever waits for what is staged: a log without threads of its own, which nobody else would flush meanwhile,
+    /// is flushed.
+    pub fn settle(&self) {
+        if self.threads.lock().is_empty() {
+            self.core.flush();
+        }
+    }
+
     /// One round of what the keeper's thread does.
     pub fn keep(&self) {
         self.core.keep();

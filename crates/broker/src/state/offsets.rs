@@ -109,7 +109,7 @@ impl Offsets {
         self.version
     }
 
-    /// The records of all commits that wait for one; they count as staged from now on.
+    /// The records of all commits that wait for one, sorted by group; they count as staged from now on.
     #[must_use]
     pub fn take_unwritten(&mut self) -> Vec<System> {
         let mut records = Vec::new();
@@ -129,6 +129,7 @@ impl Offsets {
                 records.push(System::OffsetsCommitted { group: group.clone(), version, offsets: part.to_vec() });
             }
         }
+        sort_by_group(&mut records);
         records
     }
 
@@ -203,8 +204,8 @@ impl Offsets {
         self.groups.remove(group);
     }
 
-    /// Records to append again before the log loses everything below `limit`: a decision of now, so it says what is pending
-    /// where something is.
+    /// Records to append again before the log loses everything below `limit`, sorted by group: a decision of now, so it says
+    /// what is pending where something is.
     #[must_use]
     pub fn facts_below(&mut self, limit: LogOffset) -> Vec<System> {
         let mut records = Vec::new();
@@ -223,6 +224,7 @@ impl Offsets {
                 records.push(System::OffsetsCommitted { group: group.clone(), version, offsets: part.to_vec() });
             }
         }
+        sort_by_group(&mut records);
         records
     }
 
@@ -263,6 +265,15 @@ impl Offsets {
         }
         self.groups.get_mut(group).expect("inserted above")
     }
+}
+
+/// The table of groups has no order of its own; with one, the same facts make the same log.
+fn sort_by_group(records: &mut [System]) {
+    let group = |record: &System| match record {
+        System::OffsetsCommitted { group, .. } => Some(group.clone()),
+        _ => None,
+    };
+    records.sort_by_cached_key(group);
 }
 
 #[cfg(test)]

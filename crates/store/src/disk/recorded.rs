@@ -65,6 +65,20 @@ pub struct Image {
     pub files: BTreeMap<String, Vec<u8>>,
 }
 
+/// What is going to go wrong; nothing by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trouble {
+    /// Changes until the power is lost. What is written last may be there, torn or not; what is synced last is not.
+    pub power_lost_after: Option<u64>,
+    /// Syncs of data until one fails; the disk works on.
+    pub sync_fails_after: Option<u64>,
+    /// Free bytes of [`SIZE`]; half of it if nothing is said.
+    pub free: Option<u64>,
+}
+
+/// Bytes of the disk, as it tells.
+pub const SIZE: u64 = 1 << 40;
+
 /// The disk.
 pub struct RecordedDisk {
     state: Arc<Mutex<State>>,
@@ -73,6 +87,7 @@ pub struct RecordedDisk {
 
 #[derive(Default)]
 struct State {
+    trouble: Trouble,
     names: BTreeMap<String, Inode>,
     inodes: Vec<Vec<u8>>,
     events: Vec<Event>,
@@ -94,8 +109,30 @@ impl RecordedDisk {
         self.dead.store(true, Ordering::SeqCst);
     }
 
+    /// After [`RecordedDisk::kill`] of a process only: what it wrote is there, and what it did not sync may still be lost.
+    /// Nobody of the old process may be left.
+    pub fn revive(&self) {
+        self.dead.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether nothing is written any more.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::SeqCst)
+    }
+
+    /// From now on this goes wrong.
+    pub fn trouble(&self, change: impl FnOnce(&mut Trouble)) {
+        change(&mut self.state.lock().trouble);
+    }
+
     pub fn note(&self, event: Event) {
         self.state.lock().events.push(event);
+    }
+
+    /// As [`RecordedDisk::note`], for what is asked of the disk.
+    fn change(&self, event: Event) -> io::Result<()> {
+        self.state.lock().record(event, &self.dead)
     }
 
     pub fn events(&self) -> Vec<Event> {
@@ -110,12 +147,45 @@ impl RecordedDisk {
     }
 
     fn alive(&self) -> io::Result<()> {
-        if self.dead.load(Ordering::SeqCst) { Err(io::Error::other("the power is lost")) } else { Ok(()) }
+        if self.is_dead() { Err(lost()) } else { Ok(()) }
     }
 
     fn file(&self, inode: Inode) -> Arc<dyn File> {
         Arc::new(RecordedFile { state: self.state.clone(), dead: self.dead.clone(), inode })
     }
+}
+
+impl State {
+    /// Counts down to trouble, and writes down what was asked.
+    fn record(&mut self, event: Event, dead: &AtomicBool) -> io::Result<()> {
+        let is_sync = matches!(event, Event::Sync { .. } | Event::SyncDir { .. });
+        if self.trouble.power_lost_after == Some(0) {
+            self.trouble.power_lost_after = None;
+            dead.store(true, Ordering::SeqCst);
+            if !is_sync {
+                self.events.push(event);
+            }
+            return Err(lost());
+        }
+        if let Some(left) = &mut self.trouble.power_lost_after {
+            *left -= 1;
+        }
+        if matches!(event, Event::Sync { .. }) {
+            if self.trouble.sync_fails_after == Some(0) {
+                self.trouble.sync_fails_after = None;
+                return Err(io::Error::other("the disk could not sync"));
+            }
+            if let Some(left) = &mut self.trouble.sync_fails_after {
+                *left -= 1;
+            }
+        }
+        self.events.push(event);
+        Ok(())
+    }
+}
+
+fn lost() -> io::Error {
+    io::Error::other("the power is lost")
 }
 
 impl Disk for RecordedDisk {
@@ -131,7 +201,7 @@ impl Disk for RecordedDisk {
         let inode = state.inodes.len();
         state.inodes.push(Vec::new());
         state.names.insert(name.to_owned(), inode);
-        state.events.push(Event::Create { name: name.to_owned(), inode });
+        state.record(Event::Create { name: name.to_owned(), inode }, &self.dead)?;
         drop(state);
         Ok(self.file(inode))
     }
@@ -143,8 +213,7 @@ impl Disk for RecordedDisk {
 
     fn sync_dir(&self, name: &str) -> io::Result<()> {
         self.alive()?;
-        self.note(Event::SyncDir { name: name.to_owned() });
-        Ok(())
+        self.change(Event::SyncDir { name: name.to_owned() })
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -152,16 +221,14 @@ impl Disk for RecordedDisk {
         let mut state = self.state.lock();
         let inode = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
         state.names.insert(to.to_owned(), inode);
-        state.events.push(Event::Rename { from: from.to_owned(), to: to.to_owned() });
-        Ok(())
+        state.record(Event::Rename { from: from.to_owned(), to: to.to_owned() }, &self.dead)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         self.alive()?;
         let mut state = self.state.lock();
         state.names.remove(name).ok_or(io::ErrorKind::NotFound)?;
-        state.events.push(Event::Remove { name: name.to_owned() });
-        Ok(())
+        state.record(Event::Remove { name: name.to_owned() }, &self.dead)
     }
 
     fn list(&self, name: &str) -> io::Result<Vec<String>> {
@@ -173,7 +240,7 @@ impl Disk for RecordedDisk {
     }
 
     fn space(&self) -> io::Result<Space> {
-        Ok(Space { free: 1 << 40, total: 1 << 40 })
+        Ok(Space { free: self.state.lock().trouble.free.unwrap_or(SIZE / 2), total: SIZE })
     }
 }
 
@@ -186,7 +253,7 @@ struct RecordedFile {
 impl RecordedFile {
     fn change(&self, event: Event) -> io::Result<()> {
         if self.dead.load(Ordering::SeqCst) {
-            return Err(io::Error::other("the power is lost"));
+            return Err(lost());
         }
         let mut state = self.state.lock();
         let bytes = &mut state.inodes[self.inode];
@@ -198,8 +265,7 @@ impl RecordedFile {
             Event::SetLen { len, .. } => bytes.resize(bytes.len().max(*len), 0),
             _ => {}
         }
-        state.events.push(event);
-        Ok(())
+        state.record(event, &self.dead)
     }
 }
 
