@@ -6,7 +6,7 @@ use broker::ops::{recall, send};
 use broker::{Broker, Machines, Settings, Transactions};
 use model::record::message::Message;
 use model::{Millis, QueueOffset, Timestamp, TopicConfig, TopicName, properties, recall_handle};
-use store::{Log, Options, Read, Staged, SyncRule};
+use store::{Log, Options, Policy, Read, Staged, SyncRule};
 
 const START: Timestamp = Timestamp(1_700_000_000_000);
 const DELAY: Millis = Millis(1_000);
@@ -217,4 +217,30 @@ fn a_producers_own_marker_takes_a_message_back() {
     broker.deliver_timed(after(9_000), &mut staged);
     send(&broker, b"", b"a record behind the delivery");
     assert_eq!(bodies(&broker).len(), 1);
+}
+
+/// Found by the simulation: retention took the lock of the timers inside a loop whose head still held it, and with the
+/// first message that waited in an old segment all of the broker stood still.
+#[test]
+fn a_message_outlives_the_segment_it_waits_in() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path(), SyncRule::Group);
+    let mut staged = Staged::default();
+    send(&broker, b"DELAY\x011\x02", b"later");
+    for _ in 0..6 {
+        send(&broker, b"", &[b'x'; 200 * 1024]);
+    }
+    broker.log().keep();
+    let policy = Policy { keep: Millis(1), ..Policy::default() };
+    let start = broker.retain(&policy, after(10), &mut staged).expect("the disk works");
+    assert!(start.0 > 0, "the first segment is gone");
+    broker.deliver_timed(after(1_000), &mut staged);
+    send(&broker, b"", b"a record behind the delivery");
+    let slot = broker.slot_of("orders", 0).expect("the queue exists");
+    let (min, max) = (broker.log().bounds(slot).min, broker.log().bounds(slot).max);
+    let (mut units, mut records) = (Vec::new(), Vec::new());
+    broker.log().units(slot, min, 100, Read::Wait, &mut units).expect("readable");
+    broker.log().read_units(&units, Read::Wait, &mut records).expect("readable");
+    let later = records.windows(5).filter(|window| window == b"later").count();
+    assert_eq!((later, max), (1, QueueOffset(8)));
 }

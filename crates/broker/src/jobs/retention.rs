@@ -67,7 +67,9 @@ impl Broker {
             }
             end = self.log.append(staged)?.end;
         }
-        for (timer, due, key) in self.machines.timers.lock().below(limit) {
+        // Not in the head of the loop: there the lock would be held until its end, and the loop takes it again.
+        let timers = self.machines.timers.lock().below(limit);
+        for (timer, due, key) in timers {
             if !self.machines.timers.lock().take(timer, due) {
                 continue;
             }
