@@ -88,6 +88,7 @@ pub struct RecordedDisk {
 #[derive(Default)]
 struct State {
     trouble: Trouble,
+    failed_syncs: u64,
     names: BTreeMap<String, Inode>,
     inodes: Vec<Vec<u8>>,
     events: Vec<Event>,
@@ -119,6 +120,12 @@ impl RecordedDisk {
     #[must_use]
     pub fn is_dead(&self) -> bool {
         self.dead.load(Ordering::SeqCst)
+    }
+
+    /// How many syncs have failed by [`Trouble`].
+    #[must_use]
+    pub fn failed_syncs(&self) -> u64 {
+        self.state.lock().failed_syncs
     }
 
     /// From now on this goes wrong.
@@ -173,6 +180,7 @@ impl State {
         if matches!(event, Event::Sync { .. }) {
             if self.trouble.sync_fails_after == Some(0) {
                 self.trouble.sync_fails_after = None;
+                self.failed_syncs += 1;
                 return Err(io::Error::other("the disk could not sync"));
             }
             if let Some(left) = &mut self.trouble.sync_fails_after {

@@ -1,0 +1,72 @@
+//! Simulated clients: pure machines that are asked what they do next and told what became of it. A client has one request
+//! under way at a time, and forgets everything when it is lost.
+
+use store::disk::recorded::Rng;
+
+use crate::op::{Answer, Op, Queue};
+
+mod admin;
+mod ordered;
+mod plain;
+mod producer;
+
+use admin::Admin;
+use ordered::Ordered;
+use plain::Plain;
+use producer::Producer;
+
+/// What a client is.
+#[derive(Clone, Debug)]
+pub enum Role {
+    Producer,
+    /// Consumes these queues for the plain group.
+    Plain(Vec<Queue>),
+    Ordered,
+    Admin,
+}
+
+/// A client at work.
+pub enum Client {
+    Producer(Producer),
+    Plain(Plain),
+    Ordered(Ordered),
+    Admin(Admin),
+}
+
+impl Client {
+    /// A client without a past. `number` is another one for each.
+    #[must_use]
+    pub fn new(role: &Role, number: u32) -> Client {
+        match role {
+            Role::Producer => Client::Producer(Producer::new(number)),
+            Role::Plain(queues) => Client::Plain(Plain::new(queues.clone())),
+            Role::Ordered => Client::Ordered(Ordered::default()),
+            Role::Admin => Client::Admin(Admin),
+        }
+    }
+
+    /// What it asks now, at `now_us` by its own clock. `None`: nothing at the moment.
+    pub fn next(&mut self, now_us: u64, rng: &mut Rng) -> Option<Op> {
+        match self {
+            Client::Producer(producer) => Some(producer.next(rng)),
+            Client::Plain(plain) => plain.next(rng),
+            Client::Ordered(ordered) => ordered.next(now_us, rng),
+            Client::Admin(admin) => admin.next(rng),
+        }
+    }
+
+    /// The answer to what it asked at `asked_us`; `None`: refused, or nothing was heard.
+    pub fn heard(&mut self, op: &Op, answer: Option<&Answer>, asked_us: u64, rng: &mut Rng) {
+        match self {
+            Client::Producer(_) | Client::Admin(_) => {}
+            Client::Plain(plain) => plain.heard(op, answer, rng),
+            Client::Ordered(ordered) => ordered.heard(op, answer, asked_us),
+        }
+    }
+
+    /// Whether it goes on when everything is healed.
+    #[must_use]
+    pub fn consumes(&self) -> bool {
+        matches!(self, Client::Plain(_) | Client::Ordered(_))
+    }
+}

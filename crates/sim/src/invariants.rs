@@ -1,0 +1,51 @@
+//! The rules (RELIABILITY.md section 2.4), one a file: each a pass over the history and what is there in the end, and each
+//! with a test that shows it a violation.
+
+use crate::history::{Drained, History};
+use crate::op::{EVENTS, Queue, SPARE};
+
+mod acked_after_failure;
+mod delay;
+mod delivered;
+mod fifo;
+mod gap;
+mod ghost;
+mod given_back;
+mod lost;
+mod moved;
+mod offset;
+mod order;
+mod phantom;
+#[cfg(test)]
+mod testing;
+mod twice;
+
+/// A rule: what is wrong, if something is.
+type Rule = fn(&History, &Drained) -> Result<(), String>;
+
+const RULES: [(&str, Rule); 13] = [
+    ("acked after failure", acked_after_failure::check),
+    ("phantom", phantom::check),
+    ("lost", lost::check),
+    ("moved", moved::check),
+    ("gap", gap::check),
+    ("twice", twice::check),
+    ("order", order::check),
+    ("delay", delay::check),
+    ("offset", offset::check),
+    ("given back", given_back::check),
+    ("delivered", delivered::check),
+    ("fifo", fifo::check),
+    ("ghost", ghost::check),
+];
+
+/// Asks all rules; the first broken one is told.
+pub fn check(history: &History, end: &Drained) -> Result<(), String> {
+    RULES.iter().try_for_each(|(name, rule)| rule(history, end).map_err(|error| format!("{name}: {error}")))
+}
+
+/// Whether the promises for durable messages hold for `queue`: not for an async topic once power was lost, and not for a
+/// topic that is deleted and created again.
+fn keeps_all(history: &History, queue: Queue) -> bool {
+    queue.0 != SPARE && (queue.0 != EVENTS || !history.lost_power())
+}

@@ -1,0 +1,60 @@
+//! A message is there at most once for each time its send, or its return, reached the broker (P3); a delayed one is delivered
+//! once.
+
+use std::collections::BTreeMap;
+
+use crate::history::{Drained, History};
+use crate::op::{DEAD, Op, RETRY};
+
+pub fn check(history: &History, end: &Drained) -> Result<(), String> {
+    // By id and attempt.
+    let mut allowed: BTreeMap<(u64, i32), usize> = BTreeMap::new();
+    for call in &history.calls {
+        match &call.op {
+            Op::Send { ids, .. } => ids.iter().for_each(|id| *allowed.entry((*id, 0)).or_default() += call.runs.len()),
+            Op::SendBack { message, .. } => {
+                let key = (message.id.unwrap_or(0), message.attempt + 1);
+                *allowed.entry(key).or_default() += call.runs.len();
+            }
+            _ => {}
+        }
+    }
+    let mut found: BTreeMap<(u64, i32), usize> = BTreeMap::new();
+    for (queue, content) in &end.queues {
+        for message in &content.messages {
+            let attempt = if matches!(queue.0, RETRY | DEAD) { message.attempt } else { 0 };
+            *found.entry((message.id.unwrap_or(0), attempt)).or_default() += 1;
+        }
+    }
+    let too_often = |(key, count): &(&(u64, i32), &usize)| **count > allowed.get(*key).copied().unwrap_or_default();
+    let Some(((id, attempt), _)) = found.iter().find(too_often) else { return Ok(()) };
+    let there = end.queues.values().flat_map(|content| &content.messages);
+    let places: Vec<_> = there.filter(|message| message.id == Some(*id)).collect();
+    let asked = history.calls.iter().filter(|call| asks_for(&call.op, *id));
+    Err(format!("message {id:x}, attempt {attempt}: {places:?}, asked for by {:?}", asked.collect::<Vec<_>>()))
+}
+
+fn asks_for(op: &Op, id: u64) -> bool {
+    match op {
+        Op::Send { ids, .. } => ids.contains(&id),
+        Op::SendBack { message, .. } => message.id == Some(id),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{drained, history};
+    use super::*;
+
+    #[test]
+    fn a_message_that_is_there_more_often_than_it_was_sent_is_found() {
+        let mut history = history();
+        history.send(7, 1, 2, Some(0));
+        assert_eq!(check(&history, &drained(0, &[7])), Ok(()));
+        check(&history, &drained(0, &[7, 7])).expect_err("sent once");
+        let again = history.calls[0].runs[0];
+        history.calls[0].runs.push(again);
+        assert_eq!(check(&history, &drained(0, &[7, 7])), Ok(()), "the network doubled it");
+    }
+}

@@ -1,0 +1,231 @@
+//! A request at the broker: what the gateway does for the wire, without the wire.
+
+use broker::Broker;
+use broker::ops::{consumer_offset, pull, reset_offset, send, send_back};
+use model::record::message::Message;
+use model::{GroupName, LogOffset, QueueId, TopicName};
+use store::{AppendError, Read, Staged};
+
+use super::{Node, Process, Waiting, stage_topic};
+use crate::body;
+use crate::op::{self, Answer, Op, Queue, Seen};
+use crate::plan::Planted;
+
+/// What became of a request at the broker.
+#[derive(Debug)]
+pub enum Served {
+    /// Answered at once.
+    Now(Answer),
+    /// [`Node::answers`] answers it.
+    Later,
+    /// Refused.
+    Refused,
+}
+
+/// Answered when the log has reached an end.
+struct When {
+    end: LogOffset,
+    durable: bool,
+}
+
+const HOST: &str = "127.0.0.1:40000";
+
+/// Messages of one pull.
+const PULL_MAX: usize = 32;
+
+impl Node {
+    /// Serves a request of `client`; `call` comes back with the answer.
+    pub fn serve(&mut self, call: usize, client: u32, op: &Op) -> Served {
+        let (now, planted) = (self.now(), self.planted);
+        let Some(process) = &mut self.process else { return Served::Refused };
+        process.staged.clear();
+        let Process { broker, staged, .. } = process;
+        let asked = match op {
+            Op::Send { to, ids, level } => send(broker, *to, ids, *level, now, staged),
+            Op::Pull { group, from, offset, commit } => pull(broker, group, *from, *offset, *commit).map(Done::Now),
+            Op::Commit { group, queue, offset, answered } => {
+                let answered = *answered && planted != Some(Planted::OffsetsOutsideLog);
+                commit(broker, group, *queue, *offset, answered, staged)
+            }
+            Op::AskOffset { group, queue } => ask_offset(broker, group, *queue).map(Done::Now),
+            Op::SendBack { group, message } => send_back(broker, group, message, now, staged),
+            Op::Lock { group, queue } => {
+                let named = vec![(TopicName::trusted(queue.0), QueueId(queue.1))];
+                let held = broker.lock_queues(&GroupName::trusted(group), &client.to_string(), named, now);
+                Some(Done::Now(Answer::Locked(!held.is_empty())))
+            }
+            Op::Unlock { group, queue } => {
+                let named = [(TopicName::trusted(queue.0), QueueId(queue.1))];
+                broker.unlock_queues(&GroupName::trusted(group), &client.to_string(), &named);
+                Some(Done::Now(Answer::Done))
+            }
+            Op::Create { topic } => {
+                let queues = op::TOPICS.iter().find(|(name, _)| name == topic).map_or(1, |(_, queues)| *queues);
+                stage_topic(broker, topic, queues, staged);
+                staged_or_done(broker, staged)
+            }
+            Op::Delete { topic } => {
+                let _ = broker.begin_delete_topic(topic, staged).expect("no system topic");
+                staged_or_done(broker, staged)
+            }
+            Op::Reset { group, topic, to } => {
+                let target = reset_offset::Target::Time(*to);
+                let request = reset_offset::Request { group, topic, queue_id: -1, target };
+                broker.begin_reset_offset(request, Read::Wait, staged).ok().and_then(|resets| {
+                    let resets = resets.iter().map(|(queue, offset)| (queue.0, offset.0)).collect();
+                    append(broker, staged, Answer::Reset(resets))
+                })
+            }
+        };
+        match asked {
+            None => Served::Refused,
+            Some(Done::Now(answer)) => Served::Now(answer),
+            Some(Done::When(When { end, durable }, answer)) => {
+                process.waiting.push(Waiting { call, end, durable, answer });
+                Served::Later
+            }
+        }
+    }
+}
+
+/// A request that was not refused.
+enum Done {
+    Now(Answer),
+    When(When, Answer),
+}
+
+fn append(broker: &Broker, staged: &mut Staged, answer: Answer) -> Option<Done> {
+    let appended = broker.log().append(staged).ok()?;
+    Some(Done::When(When { end: appended.end, durable: appended.durable }, answer))
+}
+
+fn staged_or_done(broker: &Broker, staged: &mut Staged) -> Option<Done> {
+    if staged.is_empty() { Some(Done::Now(Answer::Done)) } else { append(broker, staged, Answer::Done) }
+}
+
+fn send(
+    broker: &Broker,
+    to: Queue,
+    ids: &[u64],
+    level: u32,
+    now: model::Timestamp,
+    staged: &mut Staged,
+) -> Option<Done> {
+    let bodies: Vec<_> = ids.iter().map(|id| body::of(*id)).collect();
+    let whole = bodies.concat();
+    let properties = if level > 0 { format!("DELAY\u{1}{level}\u{2}") } else { String::new() };
+    let request = send::Request {
+        topic: to.0,
+        default_topic: "TBW102",
+        default_queues: 4,
+        queue_id: to.1.cast_signed(),
+        sys_flag: 0,
+        flag: 0,
+        born_timestamp: now,
+        born_host: HOST.parse().expect("an address"),
+        properties: properties.as_bytes(),
+        reconsume_times: 0,
+        max_reconsume_times: None,
+        body: &whole,
+    };
+    let ticket = if let [_] = ids {
+        broker.begin_send(&request, now, staged).ok()?
+    } else {
+        let inner = bodies.iter().map(|body| Ok(send::Inner { flag: 0, properties: b"", body }));
+        broker.begin_send_batch(&request, inner, now, staged).ok()?
+    };
+    let appended = broker.log().append(staged).ok()?;
+    let first = (level == 0).then(|| staged.entry(ticket.entry).queue_offset.0);
+    let durable = appended.durable && ticket.wait_durable;
+    Some(Done::When(When { end: appended.end, durable }, Answer::Sent { first }))
+}
+
+fn pull(broker: &Broker, group: &str, from: Queue, offset: u64, commit: Option<u64>) -> Option<Answer> {
+    let request = pull::Request {
+        group,
+        topic: from.0,
+        queue_id: from.1.cast_signed(),
+        offset: offset.cast_signed(),
+        max_messages: PULL_MAX,
+        max_bytes: 64 * 1_024,
+        filter: pull::Filter::Given { expression: "*", kind: None },
+        commit: commit.map(u64::cast_signed),
+    };
+    let mut units = Vec::new();
+    let plan = broker.plan_pull(&request, true, Read::Wait, &mut units).ok()?;
+    let mut bytes = Vec::new();
+    broker.read_planned(&plan, &units, Read::Wait, &mut bytes).ok()?;
+    let mut rest = &bytes[..];
+    let found = units.iter().map(|unit| {
+        let (record, after) = rest.split_at(unit.len as usize);
+        rest = after;
+        seen(from, record)
+    });
+    let found = found.collect::<Option<Vec<_>>>()?;
+    let reset = plan.status == pull::Status::OffsetReset;
+    Some(Answer::Pulled { found, next: plan.next.0, min: plan.min.0, max: plan.max.0, reset })
+}
+
+/// A stored record as a consumer of `queue` sees it.
+pub fn seen(queue: Queue, record: &[u8]) -> Option<Seen> {
+    let message = Message::parse(record)?;
+    let in_place = message.topic() == queue.0 && message.queue_id().0 == queue.1;
+    Some(Seen {
+        queue,
+        offset: message.queue_offset().0,
+        at: message.log_offset(),
+        id: if in_place { body::id_of(message.body()) } else { None },
+        attempt: message.reconsume_times(),
+        stored: message.store_timestamp(),
+    })
+}
+
+fn commit(
+    broker: &Broker,
+    group: &str,
+    queue: Queue,
+    offset: u64,
+    answered: bool,
+    staged: &mut Staged,
+) -> Option<Done> {
+    let request = consumer_offset::Request { group, topic: queue.0, queue_id: queue.1.cast_signed() };
+    if !answered {
+        broker.note_consumer_offset(request, offset.cast_signed()).ok()?;
+        return Some(Done::Now(Answer::Done));
+    }
+    let _ = broker.begin_commit_offset(request, offset.cast_signed(), staged).ok()?;
+    staged_or_done(broker, staged)
+}
+
+fn ask_offset(broker: &Broker, group: &str, queue: Queue) -> Option<Answer> {
+    let request = consumer_offset::Request { group, topic: queue.0, queue_id: queue.1.cast_signed() };
+    let offset = match broker.consumer_offset(request, false) {
+        Ok(offset) => Some(offset.0),
+        Err(consumer_offset::Error::NotFound { .. }) => None,
+        Err(_) => return None,
+    };
+    Some(Answer::Offset { offset, max: broker.queue_bounds(queue.0, queue.1.cast_signed()).max.0 })
+}
+
+fn send_back(broker: &Broker, group: &str, message: &Seen, now: model::Timestamp, staged: &mut Staged) -> Option<Done> {
+    let request = send_back::Request { group, at: message.at, delay_level: 0, max_reconsume_times: None };
+    // The retry topic or the dead-letter topic may have to be created first.
+    for _ in 0..2 {
+        match broker.begin_send_back(request, now, Read::Wait, staged) {
+            Ok(send_back::Outcome::Staged) => return append(broker, staged, Answer::Done),
+            Err(send_back::Error::Send(send::Error::NeedsTopic(config))) => {
+                create_and_wait(broker, *config, staged).ok()?;
+            }
+            Ok(send_back::Outcome::Dropped) | Err(_) => return None,
+        }
+    }
+    None
+}
+
+fn create_and_wait(broker: &Broker, config: model::TopicConfig, staged: &mut Staged) -> Result<(), AppendError> {
+    staged.clear();
+    let _ = broker.begin_create_topic(config, staged);
+    let created = broker.append_and_wait(staged);
+    staged.clear();
+    created
+}

@@ -1,0 +1,126 @@
+//! What a simulated client may ask, and what it is told.
+
+use model::{LogOffset, Timestamp};
+
+/// A queue: topic and number.
+pub type Queue = (&'static str, u32);
+
+/// A durable topic.
+pub const ORDERS: &str = "orders";
+/// Another durable topic, with delayed messages.
+pub const BILLS: &str = "bills";
+/// A topic with `flush=async`: what is not synced yet may go with the power.
+pub const EVENTS: &str = "events";
+/// A topic that is deleted and created again.
+pub const SPARE: &str = "spare";
+
+/// Topics with their queues.
+pub const TOPICS: [(&str, u32); 4] = [(ORDERS, 2), (BILLS, 2), (EVENTS, 1), (SPARE, 1)];
+
+/// Consumes everything, each member its own queues.
+pub const PLAIN: &str = "plain";
+/// Consumes [`ORDERS`] in order, members lock the queues.
+pub const ORDERED: &str = "ordered";
+
+/// The retry topic of [`PLAIN`].
+pub const RETRY: &str = "%RETRY%plain";
+/// The dead-letter topic of [`PLAIN`].
+pub const DEAD: &str = "%DLQ%plain";
+
+/// All queues that hold messages.
+pub fn queues() -> impl Iterator<Item = Queue> {
+    let named = TOPICS.into_iter().flat_map(|(topic, queues)| (0..queues).map(move |queue| (topic, queue)));
+    named.chain([(RETRY, 0), (DEAD, 0)])
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Messages by the ids in their bodies; more than one is a client batch. Delay level 0: at once.
+    Send {
+        to: Queue,
+        ids: Vec<u64>,
+        level: u32,
+    },
+    /// `commit` is a consumer offset committed along with the pull.
+    Pull {
+        group: &'static str,
+        from: Queue,
+        offset: u64,
+        commit: Option<u64>,
+    },
+    /// Not `answered`: one-way, nobody promises anything.
+    Commit {
+        group: &'static str,
+        queue: Queue,
+        offset: u64,
+        answered: bool,
+    },
+    AskOffset {
+        group: &'static str,
+        queue: Queue,
+    },
+    /// The message could not be handled.
+    SendBack {
+        group: &'static str,
+        message: Seen,
+    },
+    Lock {
+        group: &'static str,
+        queue: Queue,
+    },
+    Unlock {
+        group: &'static str,
+        queue: Queue,
+    },
+    Create {
+        topic: &'static str,
+    },
+    Delete {
+        topic: &'static str,
+    },
+    /// To the first message stored at or after `to`; negative: to the end.
+    Reset {
+        group: &'static str,
+        topic: &'static str,
+        to: Timestamp,
+    },
+}
+
+/// A message as a consumer sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub queue: Queue,
+    pub offset: u64,
+    pub at: LogOffset,
+    /// By its body. `None`: no body of ours, or a damaged one.
+    pub id: Option<u64>,
+    /// How often it was sent back before.
+    pub attempt: i32,
+    pub stored: Timestamp,
+}
+
+/// A positive answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The queue offset of the first message; those of a batch follow it. `None`: it is delayed and has none yet.
+    Sent {
+        first: Option<u64>,
+    },
+    Pulled {
+        found: Vec<Seen>,
+        next: u64,
+        min: u64,
+        max: u64,
+        reset: bool,
+    },
+    /// The group's offset, and the visible end of the queue at the same moment.
+    Offset {
+        offset: Option<u64>,
+        max: u64,
+    },
+    Locked(bool),
+    /// The new offset of each queue.
+    Reset(Vec<(u32, u64)>),
+    Done,
+}

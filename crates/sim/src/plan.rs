@@ -1,0 +1,120 @@
+//! What a seed draws before its run: how much load, and which faults, how often. Each fault is off in half of the runs
+//! (swarm testing): a fault that is always there hides what happens without it.
+
+use store::Fault;
+use store::disk::recorded::Rng;
+
+/// A bug put in on purpose: the rules must catch it (RELIABILITY.md section 2.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planted {
+    /// Of the store.
+    Store(Fault),
+    /// Consumer offsets are answered without a record in the log.
+    OffsetsOutsideLog,
+}
+
+/// Something that goes wrong now and then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The power is lost at one of the next changes of the disk.
+    LosePower,
+    /// kill -9: what is written stays.
+    Kill,
+    /// An orderly stop and start.
+    Restart,
+    /// One of the next syncs fails.
+    FailSync,
+    /// The disk is full for a while.
+    FillDisk,
+    /// Syncs take up to half a second for a while.
+    SlowSync,
+    /// The broker's clock jumps, up to five minutes either way.
+    JumpClock,
+    /// A client dies and comes back without its memory.
+    LoseClient,
+}
+
+const TROUBLES: [Trouble; 8] = [
+    Trouble::LosePower,
+    Trouble::Kill,
+    Trouble::Restart,
+    Trouble::FailSync,
+    Trouble::FillDisk,
+    Trouble::SlowSync,
+    Trouble::JumpClock,
+    Trouble::LoseClient,
+];
+
+/// The plan of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Load and trouble last so long.
+    pub storm_ms: u64,
+    /// Then everything is healed, and consumers have this long to catch up.
+    pub calm_ms: u64,
+    pub producers: usize,
+    /// The longest pause of a client between two requests.
+    pub think_us: u64,
+    /// The longest way of a request or an answer.
+    pub latency_us: u64,
+    /// Requests and answers that are lost, of a thousand.
+    pub lost_per_mille: usize,
+    /// Requests that arrive twice, of a thousand.
+    pub twice_per_mille: usize,
+    /// Each with its longest pause.
+    pub troubles: Vec<(Trouble, u64)>,
+    /// Topics are deleted and created, offsets are reset.
+    pub admin: bool,
+    /// Messages are kept so long.
+    pub keep_ms: u64,
+    /// Bytes of log between two checkpoints.
+    pub checkpoint_bytes: u64,
+    pub delays_ms: Vec<u64>,
+}
+
+/// 72 hours, as by default: nothing is ever too old.
+const KEEP_ALL_MS: u64 = 72 * 3_600_000;
+
+/// Longer than a lost client's queue lock lives.
+const CALM_MS: u64 = 70_000;
+
+impl Plan {
+    /// Draws a plan.
+    pub fn draw(rng: &mut Rng) -> Plan {
+        let mut troubles = Vec::new();
+        // One run in eight is undisturbed: then nothing may be late.
+        if !rng.once_in(8) {
+            for trouble in TROUBLES {
+                if rng.once_in(2) {
+                    troubles.push((trouble, 500 + between(rng, 0, 6_000)));
+                }
+            }
+        }
+        let network = rng.once_in(2);
+        Plan {
+            storm_ms: between(rng, 5_000, 20_000),
+            calm_ms: CALM_MS,
+            producers: 1 + rng.below(4),
+            think_us: between(rng, 10_000, 150_000),
+            latency_us: between(rng, 200, 5_000),
+            lost_per_mille: if network { rng.below(60) } else { 0 },
+            twice_per_mille: if network { rng.below(60) } else { 0 },
+            troubles,
+            admin: rng.once_in(2),
+            keep_ms: if rng.once_in(2) { KEEP_ALL_MS } else { between(rng, 3_000, 15_000) },
+            checkpoint_bytes: between(rng, 16, 256) * 1_024,
+            delays_ms: vec![500, 1_500, 4_000, 9_000],
+        }
+    }
+
+    /// Whether the broker has no excuse for being late.
+    #[must_use]
+    pub fn undisturbed(&self) -> bool {
+        self.troubles.iter().all(|(trouble, _)| *trouble == Trouble::LoseClient)
+    }
+}
+
+/// From `low` to `high`.
+pub fn between(rng: &mut Rng, low: u64, high: u64) -> u64 {
+    low + rng.draw() % (high - low + 1)
+}
