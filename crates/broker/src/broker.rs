@@ -46,10 +46,18 @@ pub struct Machines {
     pub(crate) half_count: AtomicUsize,
     /// The message that was applied last. A `TimerScheduled` and its like mean the message in front of it, which comes in a call of
     /// its own when the log is read back.
-    last_message: Mutex<Option<(LogOffset, QueueOffset)>>,
+    last_message: Mutex<Option<LastMessage>>,
     /// Set by a record this version cannot read; the server refuses to start.
     unreadable: OnceLock<(LogOffset, DecodeError)>,
     topic_listener: OnceLock<Box<dyn TopicListener>>,
+}
+
+/// The message in front of a fact that is about it.
+#[derive(Clone, Copy, Debug)]
+struct LastMessage {
+    at: LogOffset,
+    queue_offset: QueueOffset,
+    stored: Timestamp,
 }
 
 /// The broker. Shared by all connections.
@@ -108,7 +116,7 @@ impl Machines {
         let _ = self.topic_listener.set(listener);
     }
 
-    fn apply(&self, at: LogOffset, record: System, message_before: Option<(LogOffset, QueueOffset)>) {
+    fn apply(&self, at: LogOffset, record: System, message_before: Option<LastMessage>) {
         match record {
             System::TopicChanged { id, config } => {
                 let topic = self.topics.changed(at, id, config);
@@ -136,33 +144,33 @@ impl Machines {
                 self.offsets.lock().committed(at, &group, version, &offsets);
             }
             System::TimerScheduled { due } => {
-                if let Some((timer, _)) = message_before {
+                if let Some(LastMessage { at: timer, .. }) = message_before {
                     self.timers.lock().scheduled(timer, due, NO_KEY);
                 }
             }
             System::TimerSet { due, key } => {
-                if let Some((timer, _)) = message_before {
+                if let Some(LastMessage { at: timer, .. }) = message_before {
                     self.timers.lock().scheduled(timer, due, key);
                 }
             }
             System::TimerMoved { from, due, key } => {
-                if let Some((timer, _)) = message_before {
+                if let Some(LastMessage { at: timer, .. }) = message_before {
                     self.timers.lock().moved(from, timer, due, key);
                 }
             }
             System::TimerRecalled { due, key } => self.timers.lock().recalled(at, due, key),
             System::TimersDone { timers } => self.timers.lock().done(&timers),
             System::HalfStored { topic, check_at } => {
-                if let Some((at, queue_offset)) = message_before {
+                if let Some(LastMessage { at, queue_offset, stored }) = message_before {
                     self.with_halves(|halves| {
-                        halves.stored(at, Half { topic, at, queue_offset, checks: 0, due: check_at });
+                        halves.stored(at, Half { topic, at, queue_offset, stored, checks: 0, due: check_at });
                     });
                 }
             }
-            System::HalfKept { half, topic, queue_offset, checks, check_at } => {
-                if let Some((at, _)) = message_before {
+            System::HalfKept { half, topic, queue_offset, stored, checks, check_at } => {
+                if let Some(LastMessage { at, .. }) = message_before {
                     self.with_halves(|halves| {
-                        halves.stored(half, Half { topic, at, queue_offset, checks, due: check_at });
+                        halves.stored(half, Half { topic, at, queue_offset, stored, checks, due: check_at });
                     });
                 }
             }
@@ -193,7 +201,9 @@ impl Observer for Machines {
         let mut last_message = self.last_message.lock();
         for fact in facts {
             match fact {
-                Fact::Message { at, queue_offset, .. } => *last_message = Some((*at, *queue_offset)),
+                &Fact::Message { at, queue_offset, stored, .. } => {
+                    *last_message = Some(LastMessage { at, queue_offset, stored });
+                }
                 Fact::System { at, record } => match System::decode(record) {
                     Ok(system) => self.apply(*at, system, *last_message),
                     Err(error) => {

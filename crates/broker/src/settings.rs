@@ -45,7 +45,7 @@ pub struct Transactions {
     pub halves_max: usize,
 }
 
-/// Those of the reference (semantics.md section 24), and 120 MB of memory.
+/// Those of the reference (semantics.md section 24), and 150 MB of memory.
 impl Default for Transactions {
     fn default() -> Transactions {
         Transactions { check_after: Millis(6_000), check_every: Millis(30_000), checks_max: 15, halves_max: 1_000_000 }

@@ -323,6 +323,25 @@ fn producers_of_the_group_are_asked_in_turn_until_the_message_is_given_up() {
     assert!(end(&broker, sent, Verdict::Commit).is_err_and(|error| error.contains("given up")));
 }
 
+/// Found by the kill loop: the age was taken from the producer's clock, and a half message of one that lagged behind for days
+/// was given up before anybody was asked.
+#[test]
+fn a_half_message_is_as_old_as_we_say_not_its_producer() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path());
+    let asked = producer(&broker, 1);
+    let mut staged = Staged::default();
+    let born_timestamp = Timestamp(1);
+    let late = send::Request { born_timestamp, ..request(b"TRAN_MSG\x01true\x02PGROUP\x01billing\x02", b"half") };
+    broker.begin_send(&late, START, &mut staged).expect("taken");
+    broker.append_and_wait(&mut staged).expect("the disk has room");
+    broker.check_halves(after(6), &mut staged);
+    assert_eq!(asked.asked.lock().len(), 1);
+    broker.check_halves(after(73 * 3_600), &mut staged);
+    assert_eq!(asked.asked.lock().len(), 1);
+    assert!(broker.machines.halves.lock().is_empty(), "older than messages are kept");
+}
+
 #[test]
 fn a_half_message_says_itself_when_it_is_checked_and_then_only_checks_count() {
     let folder = tempfile::tempdir().expect("a temporary folder");

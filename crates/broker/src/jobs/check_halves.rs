@@ -2,7 +2,8 @@
 //! fruitless checks the message goes to a topic for people to look at.
 //!
 //! A check counts when it was sent. While no producer of the group is online nothing is counted: a service that is down for
-//! a night finds its transactions waiting. What is older than messages are kept is given up in any case. A check leaves
+//! a night finds its transactions waiting. What is older than messages are kept, by our clock,
+//! is given up in any case. A check leaves
 //! the half's record where it is, so the producer's own late answer still names the right one.
 
 use std::sync::atomic::Ordering;
@@ -87,7 +88,7 @@ impl Broker {
         }
         let Some(message) = Message::parse(&bytes) else { return self.give_up(id, None, staged) };
         let settings = &self.settings.transactions;
-        let age = now.since(message.born_timestamp());
+        let age = now.since(half.stored);
         if half.checks >= settings.checks_max || age > self.settings.retention {
             info!(half = %id, checks = half.checks, age_ms = age.0, "a half message is given up: nobody has resolved it");
             return self.give_up(id, Some(&message), staged);

@@ -129,13 +129,14 @@ impl Broker {
         self.log.read_at(half.at, mode, &mut bytes)?;
         let message = Message::parse(&bytes).ok_or(Error::NotFound(request.half))?;
         check_names(request, &message, half)?;
-        let outlived = |immunity| now.since(message.store_timestamp()) > immunity;
+        let outlived = |immunity| now.since(half.stored) > immunity;
         if !request.from_check && immunity(message.properties()).is_some_and(outlived) {
             return Err(Error::TooLate);
         }
         let resolution = match request.verdict {
             Verdict::Commit => {
-                self.stage_committed(request.half, &message, now, staged)?;
+                let topic = self.stage_committed(request.half, &message, now, staged)?;
+                topic.traffic.begin_ended().count_committed(now.since(half.stored));
                 Resolution::Committed
             }
             Verdict::Rollback => {
@@ -149,14 +150,14 @@ impl Broker {
         Ok(())
     }
 
-    /// Stages the real message of a half: delayed, if it wants that.
+    /// Stages the real message of a half: delayed, if it wants that. Answers its topic.
     fn stage_committed(
         &self,
         half: LogOffset,
         message: &Message<'_>,
         now: Timestamp,
         staged: &mut Staged,
-    ) -> Result<(), Error> {
+    ) -> Result<Arc<Topic>, Error> {
         let given = message.properties();
         let place = self
             .real_place(given)
@@ -182,9 +183,7 @@ impl Broker {
         };
         let unique = properties::find(given, key::UNIQ_KEY).unwrap_or_default();
         self.stage_at(when, &place.topic, unique, content, now, staged)?;
-        let age = now.since(message.store_timestamp());
-        place.topic.traffic.begin_ended().count_committed(age);
-        Ok(())
+        Ok(place.topic)
     }
 
     /// The place among a message's properties. `None`: its topic is gone. A topic that has shrunk since has another queue

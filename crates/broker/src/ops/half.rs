@@ -61,8 +61,8 @@ impl Broker {
     ) -> Result<usize, Error> {
         let message =
             NewMessage { topic: system_topic::HALF, queue_id: QueueId(0), prepared_offset: id, ..self.copy_of(record) };
-        let &Half { topic, queue_offset, checks, due, .. } = half;
-        let fact = System::HalfKept { half: id, topic, queue_offset, checks, check_at: due };
+        let &Half { topic, queue_offset, stored, checks, due, .. } = half;
+        let fact = System::HalfKept { half: id, topic, queue_offset, stored, checks, check_at: due };
         let properties = |out: &mut Vec<u8>| out.extend_from_slice(record.properties());
         let keys = properties::index_keys(record.properties());
         self.stage_half_record(Content { message: &message, properties: &properties, keys, tag_hash: 0 }, &fact, staged)

@@ -52,14 +52,14 @@ impl Broker {
         };
         let reservation = self.machines.halves.lock().reserve(id);
         let half = match reservation {
-            Reservation::Granted(half) => Half { checks: 0, due: now, ..half },
+            Reservation::Granted(half) => Half { stored: now, checks: 0, due: now, ..half },
             Reservation::Busy => return Err(Error::Busy(id)),
             Reservation::Unknown if self.was_committed(id, &message, Timestamp(0), Read::Wait)? => {
                 return Err(Error::Committed(id));
             }
             Reservation::Unknown => {
                 let topic = self.real_place(message.properties()).ok_or(Error::TopicGone)?.topic.id;
-                Half { topic, at, queue_offset, checks: 0, due: now }
+                Half { topic, at, queue_offset, stored: now, checks: 0, due: now }
             }
         };
         let staged_record = self.stage_half_again(id, &half, &message, staged);

@@ -91,6 +91,8 @@ pub enum System {
         topic: TopicId,
         /// Of its first record.
         queue_offset: QueueOffset,
+        /// Store time of its first record.
+        stored: Timestamp,
         checks: u32,
         check_at: Timestamp,
     },
@@ -197,6 +199,7 @@ impl System {
                 half: LogOffset(fields.u64()?),
                 topic: TopicId(LogOffset(fields.u64()?)),
                 queue_offset: QueueOffset(fields.u64()?),
+                stored: Timestamp(fields.i64()?),
                 checks: fields.u32()?,
                 check_at: Timestamp(fields.i64()?),
             },
@@ -305,10 +308,11 @@ impl System {
                 out.put_u64(topic.0.0);
                 out.put_i64(check_at.0);
             }
-            System::HalfKept { half, topic, queue_offset, checks, check_at } => {
+            System::HalfKept { half, topic, queue_offset, stored, checks, check_at } => {
                 out.put_u64(half.0);
                 out.put_u64(topic.0.0);
                 out.put_u64(queue_offset.0);
+                out.put_i64(stored.0);
                 out.put_u32(*checks);
                 out.put_i64(check_at.0);
             }
@@ -469,6 +473,7 @@ mod tests {
                 half: LogOffset(7),
                 topic,
                 queue_offset: QueueOffset(3),
+                stored: Timestamp(5),
                 checks: 2,
                 check_at: Timestamp(6_000),
             },

@@ -189,7 +189,7 @@ sections! {
         /// Questions that were sent and not answered; then the message goes to the topic TRANS_CHECK_MAX_TIME_TOPIC. While no
         /// producer of the group is online, none is counted. Java brokers: transactionCheckMax.
         max_checks: u32 = 15, 1 to 100000;
-        /// Half messages waiting in all; above it new ones are refused. One takes 120 bytes of memory.
+        /// Half messages waiting in all; above it new ones are refused. One takes 150 bytes of memory.
         max_half_messages: u32 = 1000000, 1 to 100000000;
     }
 

@@ -7,7 +7,14 @@ const B: LogOffset = LogOffset(200);
 const TOPIC: TopicId = TopicId(LogOffset(48));
 
 fn half(at: LogOffset, due: i64) -> Half {
-    Half { topic: TOPIC, at, queue_offset: QueueOffset(at.0 / 100), checks: 0, due: Timestamp(due) }
+    Half {
+        topic: TOPIC,
+        at,
+        queue_offset: QueueOffset(at.0 / 100),
+        stored: Timestamp(0),
+        checks: 0,
+        due: Timestamp(due),
+    }
 }
 
 fn two() -> Halves {
@@ -112,6 +119,7 @@ fn tell(halves: &mut Halves, fact: &Told) {
                 topic,
                 at: LogOffset(*at),
                 queue_offset: QueueOffset(*id),
+                stored: Timestamp(*due - 6),
                 checks: *checks,
                 due: Timestamp(*due),
             };
