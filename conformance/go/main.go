@@ -43,6 +43,8 @@ var scenarios = []scenario{
 	{"broadcasting", 30 * time.Second, broadcasting},
 	{"ordered", 60 * time.Second, ordered},
 	{"retry-then-dead-letter", 60 * time.Second, retryThenDeadLetter},
+	{"transaction-commit-rollback", 30 * time.Second, transactionCommitRollback},
+	{"transaction-check-back", 75 * time.Second, transactionCheckBack},
 	{"error-codes", 30 * time.Second, errorCodes},
 }
 

@@ -19,6 +19,7 @@ final class Compat {
     static void registerMore(Harness harness) {
         Batches.register(harness);
         LitePulling.register(harness);
+        Transactions.register(harness);
     }
 
     static void setPollNameServerInterval(ClientConfig client, int millis) {
