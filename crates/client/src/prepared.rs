@@ -35,6 +35,8 @@ pub struct Shape<'a> {
     pub body_len: usize,
     /// Messages per request; 1 is an ordinary send (310), more a client batch (320).
     pub batch: usize,
+    /// A half message of a transaction; not in batches.
+    pub transaction: bool,
 }
 
 /// A send, ready but for what differs.
@@ -53,12 +55,18 @@ impl PreparedSend {
     /// Encodes the request with bytes that do not compress to nothing.
     ///
     /// # Panics
-    /// If `batch` is 0 or the batch is 4 GiB or more.
+    /// If `batch` is 0, or more than 1 in a transaction, or the batch is 4 GiB or more.
     #[must_use]
     pub fn new(shape: &Shape<'_>) -> Self {
         assert!(shape.batch > 0, "a send carries at least one message");
+        assert!(shape.batch == 1 || !shape.transaction, "a transaction is one message");
         let properties = [b"UNIQ_KEY\x01", &KEY_MARK[..], b"\x02WAIT\x01true\x02"].concat();
-        let properties = String::from_utf8(properties).expect("ASCII");
+        let mut properties = String::from_utf8(properties).expect("ASCII");
+        if shape.transaction {
+            properties.push_str("TRAN_MSG\u{1}true\u{2}PGROUP\u{1}");
+            properties.push_str(shape.producer_group);
+            properties.push('\u{2}');
+        }
         let body: Vec<u8> = (0..shape.body_len).map(|at| b'!' + (at * 31 % 90) as u8).collect();
         let whole = if shape.batch == 1 { body } else { batch_of(&body, properties.as_bytes(), shape.batch) };
         let single = shape.batch == 1;
@@ -69,7 +77,7 @@ impl PreparedSend {
             .field("c", "TBW102")
             .field("d", shape.default_queues)
             .field("e", shape.queue_id)
-            .field("f", "0")
+            .field("f", if shape.transaction { "4" } else { "0" })
             .field("g", BORN_MARK)
             .field("h", "0")
             .field("i", if single { properties.as_str() } else { "WAIT\u{1}true\u{2}" })
@@ -182,8 +190,15 @@ mod tests {
 
     use super::*;
 
-    const SHAPE: Shape<'_> =
-        Shape { producer_group: "PG", topic: "T", queue_id: 3, default_queues: 8, body_len: 64, batch: 1 };
+    const SHAPE: Shape<'_> = Shape {
+        producer_group: "PG",
+        topic: "T",
+        queue_id: 3,
+        default_queues: 8,
+        body_len: 64,
+        batch: 1,
+        transaction: false,
+    };
 
     #[test]
     fn a_patched_send_is_a_valid_request() {

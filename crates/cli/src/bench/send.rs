@@ -11,10 +11,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use client::prepared::{OPAQUE_END, OPAQUE_FIRST, PreparedSend, STAMP_LEN, Shape};
-use client::{Error, Pipeline};
+use client::{Error, Pipeline, Request};
+use model::message_id;
 use serde::Serialize;
 use tokio::time::timeout;
-use wire::remoting::code::ResponseCode;
+use wire::remoting::code::{RequestCode, ResponseCode};
 use wire::remoting::command::Header;
 
 use super::Common;
@@ -26,6 +27,8 @@ use super::timer::Timer;
 
 /// Marks a body that carries the moment it was due, for `bench recv`.
 pub const STAMP_MAGIC: [u8; 8] = *b"KXBENCH1";
+
+const PRODUCER_GROUP: &str = "KeroloxBench";
 
 /// How long unanswered requests are waited for after the end.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -68,6 +71,9 @@ pub struct Args {
     /// How the due moments of --rate are spread.
     #[arg(long, value_enum, default_value = "poisson")]
     schedule: Schedule,
+    /// Each message is a half message that is committed when it is answered; it counts when the commit is answered.
+    #[arg(long, conflicts_with_all = ["batch", "verify"])]
+    transaction: bool,
     /// Create the topic (or set its queues) first.
     #[arg(long)]
     create: bool,
@@ -80,6 +86,7 @@ struct Load {
     in_flight: u32,
     size: u32,
     batch: u32,
+    transaction: bool,
     rate: Option<f64>,
     schedule: Option<Schedule>,
     warmup_seconds: f64,
@@ -111,6 +118,7 @@ pub fn run(args: &Args) -> Result<()> {
         in_flight,
         size: args.size,
         batch: args.batch,
+        transaction: args.transaction,
         rate: args.rate,
         schedule: args.rate.map(|_| args.schedule),
         warmup_seconds: common.warmup.as_secs_f64(),
@@ -148,6 +156,8 @@ async fn send_all(
             producer: u64::from(std::process::id()) << 32 | u64::from(index),
             first_queue: index as usize,
             verify: args.common.verify,
+            transaction: args.transaction,
+            halves: Vec::new(),
         };
         tasks.push(tokio::task::spawn_local(sender.run()));
     }
@@ -161,12 +171,13 @@ async fn send_all(
 /// One encoded request per queue.
 fn prepare(args: &Args, target: &Target) -> Vec<PreparedSend> {
     let shape = |queue_id| Shape {
-        producer_group: "KeroloxBench",
+        producer_group: PRODUCER_GROUP,
         topic: &args.common.topic,
         queue_id,
         default_queues: target.queues,
         body_len: args.size as usize,
         batch: args.batch as usize,
+        transaction: args.transaction,
     };
     (0..target.queues).map(|queue_id| PreparedSend::new(&shape(queue_id))).collect()
 }
@@ -195,6 +206,16 @@ struct Sender {
     producer: u64,
     first_queue: usize,
     verify: bool,
+    transaction: bool,
+    /// Half messages that were answered in the turn at hand.
+    halves: Vec<Half>,
+}
+
+/// A half message that is to be committed.
+struct Half {
+    opaque: i32,
+    log_offset: i64,
+    queue_offset: i64,
 }
 
 impl Sender {
@@ -257,13 +278,21 @@ impl Sender {
 
     /// One read and its answers.
     async fn turn(&mut self) -> Result<(), Error> {
-        let Self { pipeline, slots, recorder, control, broker, batch, verify, prepared, .. } = self;
+        let Self { pipeline, slots, recorder, control, broker, batch, verify, prepared, transaction, halves, .. } =
+            self;
         let mut done = 0;
         let result = pipeline
             .turn(|header, _| {
                 let recorder = &mut *recorder.borrow_mut();
                 if !header.is_response() {
                     return;
+                }
+                if *transaction
+                    && header.response_code() == ResponseCode::SUCCESS
+                    && let Some(half) = half_of(header)
+                {
+                    // Its slot stays taken until the commit is answered.
+                    return halves.push(half);
                 }
                 let Some(slot) = slots.give_back(header.opaque) else {
                     return recorder.error("answer to a request nobody made");
@@ -285,6 +314,15 @@ impl Sender {
                 }
             })
             .await;
+        for half in halves.drain(..) {
+            Request::new(RequestCode::END_TRANSACTION)
+                .field("producerGroup", PRODUCER_GROUP)
+                .field("tranStateTableOffset", half.queue_offset)
+                .field("commitLogOffset", half.log_offset)
+                .field("commitOrRollback", "8")
+                .field("fromTransactionCheck", "false")
+                .write(half.opaque, false, pipeline.out());
+        }
         control.count(done * *batch, done * prepared[0].frame_len() as u64);
         result.map(drop)
     }
@@ -308,6 +346,14 @@ impl Sender {
         let unanswered = self.slots.busy().max(1);
         self.recorder.borrow_mut().errors(error, unanswered as u64);
     }
+}
+
+/// The half message an answer to its send names. `None`: it answers a commit.
+fn half_of(header: &Header<'_>) -> Option<Half> {
+    let id = header.field("msgId")?.as_plain()?;
+    let log_offset = i64::try_from(message_id::log_offset_of(id)?.0).ok()?;
+    let queue_offset = i64::try_from(queue_offset(header)?).ok()?;
+    Some(Half { opaque: header.opaque, log_offset, queue_offset })
 }
 
 fn queue_offset(header: &Header<'_>) -> Option<u64> {
