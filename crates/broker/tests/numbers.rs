@@ -149,6 +149,12 @@ fn a_group_is_told_its_lag_and_what_is_in_its_hands() {
     let progress = world.broker.consume_stats(GROUP, Asked::Consumed, START, Read::Wait).expect("readable");
     assert_eq!((progress.queues[0].lag(), progress.queues[0].in_flight()), (2, 1));
     assert_eq!(progress.queues[0].last_consumed, Some(START));
+    let waiting = progress.queues.iter().map(|queue| world.broker.waiting_since(queue));
+    assert_eq!(
+        waiting.collect::<Vec<_>>(),
+        [[Some(START); 2], [None; 2]],
+        "messages 3 and 4 wait; the other queue is empty"
+    );
     assert_eq!(world.progress("nobody"), []);
 }
 

@@ -10,9 +10,9 @@ use broker::ops::consume_stats::{Asked, QueueProgress};
 use broker::state::clients::{Client, MessageModel};
 use broker::state::traffic::FINISH_BOUNDS_SECS;
 use broker::state::{groups, topics};
-use model::TopicName;
 use model::config::perm;
 use model::name::RETRY_PREFIX;
+use model::{Timestamp, TopicName};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -142,11 +142,12 @@ impl Metrics {
 
     fn groups(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let broker = &self.0.broker;
-        let [mut lag, mut in_flight, mut ready] = [const { Vec::new() }; 3];
+        let [mut lag, mut in_flight, mut ready, mut lag_ms, mut queueing_ms] = [const { Vec::new() }; 5];
+        let now = (self.0.clock)();
         for group in broker.machines.groups.all() {
             let name = group.config.name.as_str();
             // Store times may lie on disk; lag needs none, so a scrape never waits for it.
-            let Ok(progress) = broker.consume_stats(name, Asked::Consumed, (self.0.clock)(), Read::Nowait) else {
+            let Ok(progress) = broker.consume_stats(name, Asked::Consumed, now, Read::Nowait) else {
                 continue;
             };
             for of_topic in progress.queues.chunk_by(|a, b| a.topic == b.topic) {
@@ -155,6 +156,11 @@ impl Metrics {
                     u64::try_from(of_topic.iter().map(count).sum::<i64>()).unwrap_or(0)
                 };
                 let (behind, taken) = (sum(QueueProgress::lag), sum(QueueProgress::in_flight));
+                let since = of_topic.iter().map(|queue| broker.waiting_since(queue));
+                let oldest = since.fold([None; 2], |[a, b], [c, d]| [earlier(a, c), earlier(b, d)]);
+                let [waiting, queueing] = oldest.map(|oldest| oldest.map_or(0, |oldest| now.since(oldest).0));
+                lag_ms.push((labels.clone(), waiting));
+                queueing_ms.push((labels.clone(), queueing));
                 lag.push((labels.clone(), behind));
                 in_flight.push((labels.clone(), taken));
                 ready.push((labels, behind.saturating_sub(taken)));
@@ -164,7 +170,11 @@ impl Metrics {
         family(encoder, "rocketmq_consumer_lag_messages", "Messages not yet consumed", gauge, &lag)?;
         let help = "Messages handed out and not yet consumed";
         family(encoder, "rocketmq_consumer_inflight_messages", help, gauge, &in_flight)?;
-        family(encoder, "rocketmq_consumer_ready_messages", "Messages not yet handed out", gauge, &ready)
+        family(encoder, "rocketmq_consumer_ready_messages", "Messages not yet handed out", gauge, &ready)?;
+        let help = "Age of the oldest message not yet consumed";
+        family(encoder, "rocketmq_consumer_lag_latency_milliseconds", help, gauge, &lag_ms)?;
+        let help = "Age of the oldest message not yet handed out";
+        family(encoder, "rocketmq_consumer_queueing_latency_milliseconds", help, gauge, &queueing_ms)
     }
 
     fn group_labels(&self, group: &str, topic: &TopicName) -> Labels {
@@ -260,6 +270,11 @@ impl Metrics {
             encoder.encode_descriptor("kerolox_append_latency_milliseconds", help, None, MetricType::Histogram)?;
         metric.encode_family(&self.labels([]))?.encode_histogram::<NoLabelSet>(sum_ms as f64, count, &buckets, None)
     }
+}
+
+/// The earlier of two moments, where there are such.
+fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    a.into_iter().chain(b).min()
 }
 
 /// One more with these labels.

@@ -108,6 +108,19 @@ impl Broker {
         Ok(all)
     }
 
+    /// Store time of the oldest message a group has not consumed, and of the oldest it was not handed. `None`: there is no
+    /// such message, or its index lies on disk: this never waits.
+    #[must_use]
+    pub fn waiting_since(&self, progress: &QueueProgress) -> [Option<Timestamp>; 2] {
+        let topic = self.machines.topics.get(progress.topic.as_str());
+        let Some(slot) = topic.and_then(|topic| topic.slot(&self.log, progress.queue)) else { return [None; 2] };
+        let oldest = self.log.bounds(slot).min;
+        [progress.committed, progress.handed_out].map(|offset| {
+            let offset = offset.max(oldest);
+            (offset < progress.end).then(|| self.store_time(slot, offset, Read::Nowait).ok().flatten()).flatten()
+        })
+    }
+
     fn progress_in(&self, group: &str, topic: &Arc<Topic>, now: Timestamp, mode: Read) -> Result<Progress, ReadError> {
         let read_queues = topic.config.read_queues;
         let taken = topic.traffic.taken_by(group, read_queues);
