@@ -7,6 +7,7 @@
 //! Every port serves every code: a client finds what it asks for on the name server's port and on the broker's.
 
 pub mod accept;
+pub mod admission;
 pub mod connection;
 pub mod core;
 pub mod dispatch;
@@ -43,6 +44,8 @@ pub struct Gateway {
     pub limits: Limits,
     pub(crate) send_answers: SendAnswers,
     pub append_latency: latency::Latency,
+    /// Whether a send can still be answered in time.
+    pub admission: admission::Admission,
     pub(crate) open: AtomicUsize,
     pub(crate) per_address: Arc<accept::PerAddress>,
 }
@@ -58,6 +61,7 @@ impl Gateway {
             limits,
             send_answers,
             append_latency: latency::Latency::default(),
+            admission: admission::Admission::default(),
             open: AtomicUsize::new(0),
             per_address: Arc::default(),
         }

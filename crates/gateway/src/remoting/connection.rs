@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use broker::state::clients::ConnectionId;
-use model::{Millis, Timestamp};
+use model::{LogOffset, Millis, Timestamp};
 use store::Read;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -179,8 +179,10 @@ impl Connection {
         self.out.borrow().marks.front().copied()
     }
 
-    /// Answers what has waited for the disk longer than a client waits: stored, but not known to be durable.
-    pub fn answer_late(&self, now: Timestamp) {
+    /// Answers what has waited for the disk longer than a client waits: stored, but not known to be durable. Answers the end
+    /// of the last such append.
+    pub fn answer_late(&self, now: Timestamp) -> Option<LogOffset> {
+        let mut missed = None;
         {
             let mut out = self.out.borrow_mut();
             let Outgoing { ready, held, free, marks, in_flight, .. } = &mut *out;
@@ -193,9 +195,13 @@ impl Connection {
                 late::rewrite(&held[..mark.len], ready);
                 held.drain(..mark.len);
                 warn!(peer = %self.peer.address, answers = mark.requests, "answered before the disk has confirmed");
+                if mark.durable {
+                    missed = Some(mark.end);
+                }
             }
         }
         self.flush();
+        missed
     }
 
     /// Takes what other threads have for this connection.

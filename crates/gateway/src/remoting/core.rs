@@ -248,7 +248,9 @@ impl Core {
         self.release_answers();
         let waiting: Vec<_> = self.waiting.borrow().clone();
         for connection in waiting {
-            connection.answer_late(now);
+            if let Some(missed) = connection.answer_late(now) {
+                self.gateway.admission.missed(missed);
+            }
         }
         let expired = self.held.borrow_mut().take_expired(now);
         for (id, pull) in expired {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "the page and the recordings are files")]
 
+mod admission;
 mod codes;
 mod forward;
 mod host;

@@ -50,7 +50,18 @@ pub fn send(gateway: &Gateway, header: &Header<'_>, body: &[u8], turn: &mut Turn
     } else {
         gateway.broker.begin_send(&request, now, staged)
     };
+    let log = gateway.broker.log();
     match result {
+        Ok(ticket)
+            if ticket.wait_durable
+                && let Err(behind) = gateway.admission.check(log.committed()) =>
+        {
+            staged.truncate(ticket.entry);
+            if !call.oneway {
+                let (code, remark) = (ResponseCode::SYSTEM_BUSY, behind.to_string());
+                gateway.send_answers.refused(call.encoding, call.opaque, code, &remark, turn.out);
+            }
+        }
         Ok(ticket) => {
             let recall = turn.keep_recall_handle(&ticket, &text, &fields.topic, &gateway.broker.settings.broker_name);
             turn.answer_sent(call, ticket, text, recall);
