@@ -244,3 +244,17 @@ fn a_message_outlives_the_segment_it_waits_in() {
     let later = records.windows(5).filter(|window| window == b"later").count();
     assert_eq!((later, max), (1, QueueOffset(8)));
 }
+
+/// Found by the simulation: what was due at once was one append however large, and with segments of 1 MiB or less it was
+/// refused each time, for ever.
+#[test]
+fn more_is_due_at_once_than_an_append_holds() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path(), SyncRule::Group);
+    for _ in 0..9 {
+        send(&broker, b"DELAY\x011\x02", &[b'x'; 300 * 1024]);
+    }
+    broker.deliver_timed(after(1_000), &mut Staged::default());
+    send(&broker, b"", b"a record behind the delivery");
+    assert_eq!(broker.queue_bounds("orders", 0).max, QueueOffset(10));
+}

@@ -140,6 +140,12 @@ impl Log {
         self.core.end_turn();
     }
 
+    /// Bytes of one append at most: 16 MiB, or a segment if those are smaller.
+    #[must_use]
+    pub fn append_bytes_max(&self) -> usize {
+        self.core.append_bytes_max()
+    }
+
     /// The oldest offset kept.
     #[must_use]
     pub fn start(&self) -> LogOffset {

@@ -211,10 +211,15 @@ impl Stage {
 }
 
 impl Core {
+    /// Bytes of one append at most.
+    pub fn append_bytes_max(&self) -> usize {
+        BATCH_LEN_MAX.min(usize::try_from(self.options.segment_bytes).unwrap_or(usize::MAX)) - HEADER_LEN
+    }
+
     /// Appends all of `staged` as part of one batch. It is written now if it is much; else when the appender's turn ends,
     /// which [`Core::end_turn`] tells, or with what the flusher is about to write.
     pub fn append(&self, staged: &mut Staged) -> Result<Appended, AppendError> {
-        let max = BATCH_LEN_MAX.min(usize::try_from(self.options.segment_bytes).unwrap_or(usize::MAX)) - HEADER_LEN;
+        let max = self.append_bytes_max();
         if staged.bytes.len() > max {
             return Err(AppendError::TooLarge { len: staged.bytes.len(), max });
         }

@@ -14,6 +14,9 @@ const BATCH_MAX: usize = 256;
 /// Bytes of one append after which the next batch begins; far below the limit of an append.
 const BATCH_BYTES: usize = 1024 * 1024;
 
+/// Room in an append for the record that the timers of a batch are done: 8 bytes each.
+const DONE_BYTES: usize = 16 * BATCH_MAX;
+
 /// How long to wait after a failed append or read before trying again.
 const BACK_OFF: Millis = Millis(1_000);
 
@@ -40,8 +43,10 @@ impl Broker {
     fn deliver(&self, due: &Due, staged: &mut Staged) -> Result<(), AppendError> {
         staged.clear();
         let (mut done, mut record) = (due.recalled.clone(), Vec::new());
+        let room = self.log.append_bytes_max() - DONE_BYTES;
         for (index, &(timer, _)) in due.deliver.iter().enumerate() {
             record.clear();
+            let before = staged.len();
             match self.log.read_at(timer, Read::Wait, &mut record) {
                 Ok(()) => match self.stage_due(&record, staged) {
                     Ok(Some(_)) => self.counters.timers_delivered.add(1),
@@ -56,6 +61,12 @@ impl Broker {
                     self.machines.timers.lock().release([timer]);
                     continue;
                 }
+            }
+            if staged.bytes_len() > room && before > 0 {
+                // Small segments: it goes with the next batch.
+                staged.truncate(before);
+                self.machines.timers.lock().release(due.deliver[index..].iter().map(|(timer, _)| *timer));
+                break;
             }
             done.push(timer);
             if staged.bytes_len() >= BATCH_BYTES {
