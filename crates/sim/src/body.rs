@@ -2,6 +2,9 @@
 
 use store::disk::recorded::Rng;
 
+/// Ids with this bit have bodies of one size.
+pub const UNIFORM: u64 = 1 << 63;
+
 /// The longest body, in bytes.
 const LEN_MAX: usize = 1_500;
 
@@ -9,7 +12,7 @@ const LEN_MAX: usize = 1_500;
 #[must_use]
 pub fn of(id: u64) -> Vec<u8> {
     let mut rng = Rng::new(id);
-    let words = 1 + rng.below(LEN_MAX / 8);
+    let words = if id & UNIFORM != 0 { 25 } else { 1 + rng.below(LEN_MAX / 8) };
     let mut body = id.to_be_bytes().to_vec();
     (0..words).for_each(|_| body.extend_from_slice(&rng.draw().to_be_bytes()));
     body

@@ -18,7 +18,10 @@ use producer::Producer;
 /// What a client is.
 #[derive(Clone, Debug)]
 pub enum Role {
-    Producer,
+    /// Uniform: messages of one size to one queue of an async topic.
+    Producer {
+        uniform: bool,
+    },
     /// Consumes these queues for the plain group.
     Plain(Vec<Queue>),
     Ordered,
@@ -38,7 +41,7 @@ impl Client {
     #[must_use]
     pub fn new(role: &Role, number: u32) -> Client {
         match role {
-            Role::Producer => Client::Producer(Producer::new(number)),
+            Role::Producer { uniform } => Client::Producer(Producer::new(number, *uniform)),
             Role::Plain(queues) => Client::Plain(Plain::new(queues.clone())),
             Role::Ordered => Client::Ordered(Ordered::default()),
             Role::Admin => Client::Admin(Admin),

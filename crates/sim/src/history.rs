@@ -46,6 +46,14 @@ pub struct SyncFailure {
     pub committed_after: u64,
 }
 
+/// What a process found when it started.
+#[derive(Clone, Debug)]
+pub struct Recovered {
+    pub life: u32,
+    /// The end of each queue.
+    pub ends: BTreeMap<Queue, u64>,
+}
+
 /// All of it.
 #[derive(Clone, Debug, Default)]
 pub struct History {
@@ -53,6 +61,8 @@ pub struct History {
     /// Unsynced bytes may have been lost.
     pub power_losses: Vec<Tick>,
     pub sync_failures: Vec<SyncFailure>,
+    /// Each process that came up.
+    pub recovered: Vec<Recovered>,
     /// Messages are kept for so many milliseconds.
     pub keep_ms: u64,
     /// Nothing disturbed the broker: it has no excuse for being late.

@@ -19,11 +19,12 @@ mod phantom;
 #[cfg(test)]
 mod testing;
 mod twice;
+mod undead;
 
 /// A rule: what is wrong, if something is.
 type Rule = fn(&History, &Drained) -> Result<(), String>;
 
-const RULES: [(&str, Rule); 13] = [
+const RULES: [(&str, Rule); 14] = [
     ("acked after failure", acked_after_failure::check),
     ("phantom", phantom::check),
     ("lost", lost::check),
@@ -37,6 +38,7 @@ const RULES: [(&str, Rule); 13] = [
     ("delivered", delivered::check),
     ("fifo", fifo::check),
     ("ghost", ghost::check),
+    ("undead", undead::check),
 ];
 
 /// Asks all rules; the first broken one is told.

@@ -6,7 +6,7 @@
 //! its flusher, its keeper and the jobs are turned by hand, at simulated times.
 //!
 //! `cargo test -p sim` runs 1,000 seeds and every planted bug. `KEROLOX_SIM_SEEDS` says how many seeds, `KEROLOX_SIM_SEED` which
-//! one to begin with; a failure prints its seed and the command that repeats it.
+//! one to begin with; a failure prints its seed and the command that repeats it. With `KEROLOX_SIM_TRACE=1` every event is shown.
 //!
 //! Deliberately absent: sockets and the protocol (the conformance tests have those), real time, and threads.
 
@@ -24,3 +24,4 @@ mod world;
 
 pub use plan::Planted;
 pub use run::{Report, run};
+pub use world::Tell;

@@ -1,6 +1,7 @@
 //! The machine with the broker: its disk, its clock, and the process that comes and goes. What the server's threads do is
 //! done here by hand: flushing, keeping, jobs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -11,7 +12,7 @@ use store::{Log, Options, Policy, Staged};
 
 use crate::history::SyncFailure;
 use crate::marks::Marks;
-use crate::op::{self, Answer, ORDERED, PLAIN};
+use crate::op::{self, Answer, ORDERED, PLAIN, Queue};
 use crate::plan::{Plan, Planted};
 
 mod serve;
@@ -143,6 +144,14 @@ impl Node {
         let created = process.create_missing();
         self.process = Some(process);
         Ok(created && !self.must_end())
+    }
+
+    /// The end of each queue.
+    #[must_use]
+    pub fn queue_ends(&self) -> BTreeMap<Queue, u64> {
+        let Some(broker) = self.broker() else { return BTreeMap::new() };
+        let end = |queue: Queue| (queue, broker.queue_bounds(queue.0, queue.1.cast_signed()).max.0);
+        op::queues().map(end).collect()
     }
 
     /// Whether the disk has lost its power or has failed the log.

@@ -63,6 +63,11 @@ pub struct Plan {
     pub twice_per_mille: usize,
     /// Each with its longest pause.
     pub troubles: Vec<(Trouble, u64)>,
+    /// One producer sends messages of one size to an async topic, and nobody else does anything: what is written after a cut
+    /// ends exactly where old batches begin.
+    pub uniform: bool,
+    /// How long a sync takes at most.
+    pub sync_us: u64,
     /// Topics are deleted and created, offsets are reset.
     pub admin: bool,
     /// Messages are kept so long.
@@ -78,9 +83,16 @@ const KEEP_ALL_MS: u64 = 72 * 3_600_000;
 /// Longer than a lost client's queue lock lives.
 const CALM_MS: u64 = 70_000;
 
+/// A sync takes up to so long, as a rule, and in trouble.
+pub const SYNC_US: u64 = 1_000;
+pub const SYNC_SLOW_US: u64 = 500_000;
+
 impl Plan {
     /// Draws a plan.
     pub fn draw(rng: &mut Rng) -> Plan {
+        if rng.once_in(8) {
+            return Plan::draw_uniform(rng);
+        }
         let mut troubles = Vec::new();
         // One run in eight is undisturbed: then nothing may be late.
         if !rng.once_in(8) {
@@ -100,10 +112,32 @@ impl Plan {
             lost_per_mille: if network { rng.below(60) } else { 0 },
             twice_per_mille: if network { rng.below(60) } else { 0 },
             troubles,
+            uniform: false,
+            sync_us: SYNC_US,
             admin: rng.once_in(2),
             keep_ms: if rng.once_in(2) { KEEP_ALL_MS } else { between(rng, 3_000, 15_000) },
             checkpoint_bytes: between(rng, 16, 256) * 1_024,
             delays_ms: vec![500, 1_500, 4_000, 9_000],
+        }
+    }
+
+    /// Many short lives, with much that is not synced in each.
+    fn draw_uniform(rng: &mut Rng) -> Plan {
+        Plan {
+            storm_ms: between(rng, 5_000, 20_000),
+            calm_ms: CALM_MS,
+            producers: 1,
+            think_us: between(rng, 5_000, 50_000),
+            latency_us: 500,
+            lost_per_mille: 0,
+            twice_per_mille: 0,
+            troubles: vec![(Trouble::LosePower, between(rng, 100, 1_000))],
+            uniform: true,
+            sync_us: SYNC_SLOW_US,
+            admin: false,
+            keep_ms: KEEP_ALL_MS,
+            checkpoint_bytes: 64 * 1_024,
+            delays_ms: vec![500],
         }
     }
 

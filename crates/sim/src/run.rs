@@ -8,7 +8,7 @@ use crate::invariants;
 use crate::marks::Marks;
 use crate::op::{DEAD, RETRY};
 use crate::plan::{Plan, Planted};
-use crate::world::World;
+use crate::world::{Tell, World};
 
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +20,12 @@ pub struct Report {
     pub acknowledged: usize,
 }
 
-/// Runs one seed. An error says which rule is broken, and how.
-pub fn run(seed: u64, planted: Option<Planted>) -> Result<Report, String> {
+/// Runs one seed. An error says which rule is broken, and how. `tell` hears of every event.
+pub fn run(seed: u64, planted: Option<Planted>, tell: Option<Tell>) -> Result<Report, String> {
     let mut rng = Rng::new(seed);
     let plan = Plan::draw(&mut rng);
     let (storm_ms, calm_ms) = (plan.storm_ms, plan.calm_ms);
-    let mut world = World::new(plan, rng, planted);
+    let mut world = World::new(plan, rng, planted, tell);
     world.run_until(storm_ms)?;
     world.heal();
     world.run_until(storm_ms + calm_ms)?;

@@ -6,11 +6,11 @@ use model::Timestamp;
 use store::disk::recorded::{Rng, SIZE};
 
 use crate::clients::{Client, Role};
-use crate::history::{Call, History, Run, Tick};
+use crate::history::{Call, History, Recovered, Run, Tick};
 use crate::marks::Marks;
 use crate::node::{Ending, Node, START, Served};
 use crate::op::{Answer, Op, PLAIN, Queue, TOPICS};
-use crate::plan::{Plan, Planted, Trouble, between};
+use crate::plan::{Plan, Planted, SYNC_SLOW_US, SYNC_US, Trouble, between};
 
 /// A client hears nothing for so long: it gives up.
 const PATIENCE_US: u64 = 3_000_000;
@@ -94,11 +94,15 @@ pub struct World {
     calm: bool,
     /// Hash of all events so far: two runs of a seed must agree.
     pub trace: u64,
+    tell: Option<Tell>,
 }
+
+/// Hears of every event, for whoever looks into a failure.
+pub type Tell = fn(&str);
 
 impl World {
     #[must_use]
-    pub fn new(plan: Plan, rng: Rng, planted: Option<Planted>) -> World {
+    pub fn new(plan: Plan, rng: Rng, planted: Option<Planted>, tell: Option<Tell>) -> World {
         let history = History {
             keep_ms: plan.keep_ms,
             undisturbed: plan.undisturbed(),
@@ -120,9 +124,10 @@ impl World {
             skew_ms: 0,
             clock_high: START,
             flush_scheduled: false,
-            sync_us: 1_000,
+            sync_us: plan.sync_us,
             calm: false,
             trace: 0xCBF2_9CE4_8422_2325,
+            tell,
             plan,
         };
         world.begin();
@@ -133,15 +138,16 @@ impl World {
         let mut queues: Vec<Queue> = crate::op::queues().filter(|queue| queue.0 != crate::op::DEAD).collect();
         let second = queues.split_off(TOPICS.len());
         let mut roles = vec![Role::Plain(queues), Role::Plain(second), Role::Ordered, Role::Ordered];
-        roles.extend((0..self.plan.producers).map(|_| Role::Producer));
+        roles.extend((0..self.plan.producers).map(|_| Role::Producer { uniform: self.plan.uniform }));
         if self.plan.admin {
             roles.push(Role::Admin);
         }
         for role in roles {
             let (client, number) = self.new_client(&role);
             let place = self.seats.len();
+            let pause_us = if self.plan.uniform && client.consumes() { self.plan.storm_ms * 1_000 } else { 0 };
             self.seats.push(Seat { role, client, number, waits_for: None });
-            self.after(0, Event::Think { client: place, number });
+            self.after(pause_us, Event::Think { client: place, number });
         }
         self.after(0, Event::Start);
         for (trouble, every_ms) in self.plan.troubles.clone() {
@@ -187,7 +193,7 @@ impl World {
     /// Everything works from now on, and only consumers go on.
     pub fn heal(&mut self) {
         self.calm = true;
-        self.sync_us = 1_000;
+        self.sync_us = SYNC_US;
         self.node.disk().trouble(|trouble| *trouble = Default::default());
         // The clock is set right; it does not step back, or what is due would be late.
         let right = START.0 + i64::try_from(self.now_us / 1_000).expect("small");
@@ -204,6 +210,11 @@ impl World {
     /// Folds an event into the trace.
     fn note(&mut self, event: &Event) {
         let text = format!("{}{event:?}", self.now_us);
+        if let Some(tell) = self.tell {
+            let log = self.node.broker().map(|broker| broker.log());
+            let log = log.map(|log| [log.start().0, log.committed().0, log.end().0]);
+            tell(&format!("tick {} clock {} log {log:?} us {text}", self.tick, self.node.now().0 - START.0));
+        }
         for byte in text.bytes() {
             self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
         }
@@ -228,7 +239,7 @@ impl World {
                 }
             }
             Event::DiskHasRoom => self.node.disk().trouble(|trouble| trouble.free = None),
-            Event::DiskIsFast => self.sync_us = 1_000,
+            Event::DiskIsFast => self.sync_us = self.plan.sync_us,
         }
         Ok(())
     }
@@ -369,6 +380,8 @@ impl World {
         self.flush_scheduled = false;
         if self.node.start(&mut self.marks)? {
             let life = self.node.life;
+            let ends = self.node.queue_ends();
+            self.history.recovered.push(Recovered { life, ends });
             for work in [Work::Keep, Work::DeliverTimed, Work::WriteOffsets, Work::ExpireAndRetain] {
                 self.after(1_000, Event::Work { life, work });
             }
@@ -452,7 +465,7 @@ impl World {
             }
             Trouble::SlowSync => {
                 self.marks.hit("slow sync");
-                self.sync_us = 500_000;
+                self.sync_us = SYNC_SLOW_US;
                 self.after(soon * 50_000, Event::DiskIsFast);
             }
             Trouble::Kill => {

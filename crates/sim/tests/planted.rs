@@ -10,7 +10,7 @@ const SEEDS: u64 = 1_000;
 
 fn must_be_caught(planted: Planted) {
     let caught = (1..=SEEDS).find_map(|seed| {
-        let outcome = catch_unwind(AssertUnwindSafe(|| sim::run(seed, Some(planted))));
+        let outcome = catch_unwind(AssertUnwindSafe(|| sim::run(seed, Some(planted), None)));
         outcome.unwrap_or_else(|_| Err("panicked".to_owned())).err().map(|error| (seed, error))
     });
     let (seed, error) = caught.unwrap_or_else(|| panic!("{planted:?} was not caught"));

@@ -1,4 +1,5 @@
-//! Many seeds. `KEROLOX_SIM_SEEDS` says how many to run, `KEROLOX_SIM_SEED` which one to begin with.
+//! Many seeds. `KEROLOX_SIM_SEEDS` says how many to run, `KEROLOX_SIM_SEED` which one to begin with, and
+//! `KEROLOX_SIM_TRACE=1` shows every event.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -14,9 +15,10 @@ fn env(name: &str, default: u64) -> u64 {
 #[test]
 fn every_rule_holds_whatever_goes_wrong() {
     let (first, seeds) = (env("KEROLOX_SIM_SEED", 1), env("KEROLOX_SIM_SEEDS", SEEDS));
+    let tell: Option<sim::Tell> = (env("KEROLOX_SIM_TRACE", 0) > 0).then_some(|event| println!("{event}"));
     let (mut marks, mut acknowledged) = (Marks::default(), 0);
     for seed in first..first + seeds {
-        let outcome = catch_unwind(AssertUnwindSafe(|| sim::run(seed, None)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| sim::run(seed, None, tell)));
         match outcome.unwrap_or_else(|_| Err("panicked".to_owned())) {
             Ok(report) => {
                 marks.add(&report.marks);
@@ -37,6 +39,6 @@ fn every_rule_holds_whatever_goes_wrong() {
 #[test]
 fn a_seed_is_a_run() {
     for seed in 1..=20 {
-        assert_eq!(sim::run(seed, None), sim::run(seed, None), "seed {seed}");
+        assert_eq!(sim::run(seed, None, None), sim::run(seed, None, None), "seed {seed}");
     }
 }
