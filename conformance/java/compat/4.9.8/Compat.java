@@ -19,6 +19,7 @@ final class Compat {
     static void registerMore(Harness harness) {
         Batches.register(harness);
         LitePulling.register(harness);
+        Ordering.register(harness);
         Transactions.register(harness);
     }
 
