@@ -46,3 +46,18 @@ fn a_stale_tail_that_comes_back_is_caught() {
 fn consumer_offsets_outside_the_log_are_caught() {
     must_be_caught(Planted::OffsetsOutsideLog);
 }
+
+#[test]
+fn reads_beyond_what_is_committed_are_caught() {
+    must_be_caught(Planted::Store(Fault::ReadBeyondCommitted));
+}
+
+#[test]
+fn numbering_that_goes_on_from_what_was_committed_is_caught() {
+    must_be_caught(Planted::Store(Fault::NumberingFromCommitted));
+}
+
+#[test]
+fn a_replay_that_counts_twice_is_caught() {
+    must_be_caught(Planted::Store(Fault::ReplayTwice));
+}

@@ -63,7 +63,7 @@ pub enum SyncRule {
     Async,
 }
 
-/// Bugs the crash harness must catch (RELIABILITY.md section 2.5, mutants 1 to 5).
+/// Bugs the crash harness or the simulation must catch (RELIABILITY.md section 2.5, mutants 1 to 6, 13 and 15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Data is never synced.
@@ -76,6 +76,12 @@ pub enum Fault {
     NoCrcInRecovery,
     /// The epoch is not raised at a cut, and recovery does not mind a falling one.
     StaleTail,
+    /// Durable messages can be read when they are written.
+    ReadBeyondCommitted,
+    /// After a restart numbering goes on behind what the log calls committed, not behind what it holds.
+    NumberingFromCommitted,
+    /// A replay numbers what the checkpoint has already.
+    ReplayTwice,
 }
 
 /// What the log tells its owner, in order.

@@ -51,6 +51,11 @@ impl<'a> Walk<'a> {
         Walk { segments, segment_bytes, fault, reached: from, window: Window::default(), reason: "no batch" }
     }
 
+    /// How far the batches read so far call the log committed.
+    pub fn committed(&self) -> LogOffset {
+        self.reached.committed
+    }
+
     /// The next batch: its header, and all its bytes. `None`: the log ends here.
     pub fn next_batch(&mut self) -> Result<Option<(Header, &[u8])>, OpenError> {
         if self.at_rest() {

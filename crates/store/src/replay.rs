@@ -5,7 +5,7 @@ use model::record::system::System;
 use model::record::{self, Kind};
 use model::{LogOffset, QueueOffset, Timestamp, TopicId, properties, tag};
 
-use crate::api::{Fact, Observer, Unit, key_hash};
+use crate::api::{Fact, Fault, Observer, QueueSlot, Unit, key_hash};
 use crate::apply::NewUnit;
 use crate::catalog::{Catalog, Moment};
 use crate::index::queues::TooManyQueues;
@@ -23,12 +23,15 @@ pub struct Replay {
     start: LogOffset,
     /// Salvage has filled a gap: messages may be missing from their queues.
     gaps: bool,
+    /// [`Fault::ReplayTwice`].
+    numbers_anew: bool,
 }
 
 impl Replay {
     #[must_use]
-    pub fn new(start: LogOffset, newest: Timestamp) -> Replay {
-        Replay { units: Vec::new(), keys: Vec::new(), taken: Vec::new(), newest, start, gaps: false }
+    pub fn new(start: LogOffset, newest: Timestamp, fault: Option<Fault>) -> Replay {
+        let numbers_anew = fault == Some(Fault::ReplayTwice);
+        Replay { units: Vec::new(), keys: Vec::new(), taken: Vec::new(), newest, start, gaps: false, numbers_anew }
     }
 
     /// The highest store time seen.
@@ -74,7 +77,7 @@ impl Replay {
         let Some(Known { topic, message }) = known(at, bytes, observer) else { return Ok(()) };
         self.newest = self.newest.max(message.store_timestamp());
         let slot = catalog.queues.find_or_create(topic, message.queue_id())?;
-        let queue_offset = message.queue_offset();
+        let queue_offset = if self.numbers_anew { self.next_of(slot, catalog) } else { message.queue_offset() };
         let is_first = self.units.iter().all(|unit| unit.slot != slot) && catalog.queues.bounds(slot).max.0 == 0;
         if is_first && queue_offset.0 > 0 && topic.0 < self.start {
             // Its older messages went with their segments; numbering goes on where it stood.
@@ -100,11 +103,16 @@ impl Replay {
         Ok(())
     }
 
+    /// Where the numbering of a queue stands.
+    fn next_of(&self, slot: QueueSlot, catalog: &Catalog) -> QueueOffset {
+        let of_queue = self.units.iter().rev().find(|unit| unit.slot == slot);
+        of_queue.map_or(catalog.queues.bounds(slot).max, |unit| unit.queue_offset.plus(1))
+    }
+
     /// A queue has no holes. Where messages before `found` were lost, it stands in for each of them: a consumer gets it more
     /// than once, and goes on.
     fn stand_in(&mut self, found: NewUnit, catalog: &Catalog) {
-        let of_queue = self.units.iter().rev().find(|unit| unit.slot == found.slot);
-        let next = of_queue.map_or(catalog.queues.bounds(found.slot).max, |unit| unit.queue_offset.plus(1));
+        let next = self.next_of(found.slot, catalog);
         let lost = (next.0..found.queue_offset.0).map(QueueOffset);
         self.units.extend(lost.map(|queue_offset| NewUnit { queue_offset, ..found }));
     }

@@ -72,8 +72,8 @@ pub fn restore(disk: &Arc<dyn Disk>, options: &Options, observer: &dyn Observer)
     let catalog = Catalog::new(queues.clone(), older, Growing::new(vec![growing]), cache, options.segment_bytes);
 
     let from = Reached {
-        end: at,
-        epoch: facts.map_or(0, |facts| facts.epoch),
+        end: if options.fault == Some(Fault::ReplayTwice) { open_base.max(start) } else { at },
+        epoch: if options.fault == Some(Fault::ReplayTwice) { 0 } else { facts.map_or(0, |facts| facts.epoch) },
         committed: facts.map_or(start, |facts| facts.committed),
     };
     if facts.is_none() {
@@ -218,8 +218,17 @@ fn replay(
     newest: Timestamp,
 ) -> Result<(Reached, Timestamp), OpenError> {
     let mut walk = Walk::new(segments, options.segment_bytes, options.fault, from);
-    let mut replay = Replay::new(start, newest);
+    let mut replay = Replay::new(start, newest, options.fault);
+    let mut believed = LogOffset(u64::MAX);
+    if options.fault == Some(Fault::NumberingFromCommitted) {
+        let mut ahead = Walk::new(segments, options.segment_bytes, options.fault, from);
+        while ahead.next_batch()?.is_some() {}
+        believed = ahead.committed();
+    }
     while let Some((header, bytes)) = walk.next_batch()? {
+        if header.first >= believed {
+            continue;
+        }
         let entered = replay.batch(&header, bytes, catalog, observer).map_err(too_many)?;
         if entered {
             // Now, so that a whole log without checkpoints does not gather in memory.

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use model::record::message;
 use model::{LogOffset, QueueOffset, Timestamp};
 
-use crate::api::{AppendError, Appended, Entry, SyncRule};
+use crate::api::{AppendError, Appended, Entry, Fault, SyncRule};
 use crate::apply::NewUnit;
 use crate::core::Core;
 use crate::index::Queues;
@@ -332,6 +332,10 @@ impl Core {
         }
         let mut group = self.spare_groups.lock().pop().unwrap_or_default();
         self.stage.lock().take(&mut group);
+        if self.options.fault == Some(Fault::ReadBeyondCommitted) {
+            group.units.iter_mut().for_each(|unit| unit.durable = false);
+            group.has_async = true;
+        }
         if let Err(error) = self.write_group(turn, &group) {
             self.fail("writing the log", &error);
             return false;
