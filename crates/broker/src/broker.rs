@@ -17,6 +17,7 @@ use crate::state::arrivals::Arrivals;
 use crate::state::clients::Clients;
 use crate::state::groups::{self, Groups};
 use crate::state::halves::{Half, Halves};
+use crate::state::inflight::Inflight;
 use crate::state::offsets::Offsets;
 use crate::state::queue_locks::QueueLocks;
 use crate::state::timers::{NO_KEY, Timers};
@@ -37,6 +38,8 @@ pub struct Machines {
     pub offsets: Mutex<Offsets>,
     pub timers: Mutex<Timers>,
     pub halves: Mutex<Halves>,
+    /// Messages popped and not yet acked.
+    pub inflight: Mutex<Inflight>,
     pub arrivals: Arrivals,
     /// Keys of the name server's configuration, by namespace.
     pub kv: Mutex<crate::state::kv::Kv>,
@@ -98,6 +101,7 @@ impl Machines {
             offsets: Mutex::default(),
             timers: Mutex::default(),
             halves: Mutex::default(),
+            inflight: Mutex::default(),
             half_count: AtomicUsize::new(0),
             arrivals: Arrivals::default(),
             kv: Mutex::default(),
@@ -127,6 +131,7 @@ impl Machines {
             System::TopicDeleted { id } => {
                 let name = self.topics.deleted(id);
                 self.offsets.lock().topic_deleted(id);
+                self.inflight.lock().topic_deleted(id);
                 self.usage.lock().topic_deleted(id);
                 if let (Some(listener), Some(name)) = (self.topic_listener.get(), name) {
                     listener.deleted(id, &name);
@@ -136,6 +141,7 @@ impl Machines {
             System::GroupDeleted { name, with_offsets } => {
                 self.groups.deleted(&name);
                 self.usage.lock().group_deleted(&name);
+                self.inflight.lock().group_deleted(&name);
                 if with_offsets {
                     self.offsets.lock().group_deleted(&name);
                 }
@@ -176,6 +182,12 @@ impl Machines {
             }
             System::HalfResolved { half, .. } => self.with_halves(|halves| halves.resolved(half)),
             System::HalvesChecked { next, halves } => self.halves.lock().checked(&halves, next),
+            System::Popped(popped) => {
+                self.offsets.lock().committed(at, &popped.group, popped.version, &popped.offsets_after());
+                self.inflight.lock().popped(&popped);
+            }
+            System::Acked(acked) => self.inflight.lock().acked(&acked),
+            System::InvisibleChanged(changed) => self.inflight.lock().invisible_changed(&changed),
             System::KvChanged { namespace, key, value } => self.kv.lock().changed(at, namespace, key, value),
             System::Used { when, topics, groups } => self.usage.lock().used(at, when, &topics, groups),
             // The queue table belongs to the store, which reads this record itself.
@@ -228,6 +240,7 @@ impl Observer for Machines {
         self.kv.lock().save(&mut out);
         self.usage.lock().save(&mut out);
         self.halves.lock().save(&mut out);
+        self.inflight.lock().save(&mut out);
         out
     }
 
@@ -242,6 +255,8 @@ impl Observer for Machines {
         let mut halves = self.halves.lock();
         halves.load(&mut fields)?;
         self.half_count.store(halves.len(), Ordering::Relaxed);
+        drop(halves);
+        self.inflight.lock().load(&mut fields)?;
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ pub mod arrivals;
 pub mod clients;
 pub mod groups;
 pub mod halves;
+pub mod inflight;
 pub mod kv;
 pub mod offsets;
 pub mod queue_locks;

@@ -6,6 +6,7 @@
 
 pub mod codec;
 pub mod message;
+pub mod pop;
 pub mod system;
 
 /// Size and magic, at the start of every record.

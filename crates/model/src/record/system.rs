@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::codec::{Malformed, Put, Reader};
+use super::pop::{Acked, InvisibleChanged, Popped};
 use super::{PREFIX_LEN, u32_at};
 use crate::config::{GroupConfig, TopicConfig, TopicFilterType};
 use crate::name::{GroupName, TopicName};
@@ -112,6 +113,9 @@ pub enum System {
         topics: Vec<TopicId>,
         groups: Vec<GroupName>,
     },
+    Popped(Popped),
+    Acked(Acked),
+    InvisibleChanged(InvisibleChanged),
 }
 
 /// How a half message ended.
@@ -225,6 +229,9 @@ impl System {
                 System::TimerMoved { from: LogOffset(fields.u64()?), due: Timestamp(fields.i64()?), key: fields.u64()? }
             }
             17 => System::TimerRecalled { due: Timestamp(fields.i64()?), key: fields.u64()? },
+            20 => System::Popped(Popped::read(&mut fields)?),
+            21 => System::Acked(Acked::read(&mut fields)?),
+            22 => System::InvisibleChanged(InvisibleChanged::read(&mut fields)?),
             _ => return Err(newer),
         };
         if !fields.is_empty() {
@@ -244,6 +251,9 @@ impl System {
             System::TimersDone { .. } => 7,
             System::QueueReached { .. } => 8,
             System::KvChanged { .. } => 9,
+            System::Popped(_) => 20,
+            System::Acked(_) => 21,
+            System::InvisibleChanged(_) => 22,
             System::HalfStored { .. } => 10,
             System::HalfKept { .. } => 11,
             System::HalfResolved { .. } => 12,
@@ -336,6 +346,9 @@ impl System {
                 put_count(out, groups.len());
                 groups.iter().for_each(|group| out.put_text(group.as_str()));
             }
+            System::Popped(popped) => popped.put(out),
+            System::Acked(acked) => acked.put(out),
+            System::InvisibleChanged(changed) => changed.put(out),
         }
     }
 }
@@ -443,6 +456,13 @@ fn put_count(out: &mut Vec<u8>, count: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::pop::{AckMark, Run};
+    use crate::time::Millis;
+
+    fn run(deltas: Vec<u16>) -> Run {
+        let (start, next) = (QueueOffset(7), QueueOffset(800));
+        Run { topic: TopicId(LogOffset(48)), queue: QueueId(3), start, next, lowest: LogOffset(900), deltas }
+    }
 
     #[test]
     fn every_kind_reads_back_as_it_was_written() {
@@ -468,6 +488,24 @@ mod tests {
             System::QueueReached { topic, queue: QueueId(1), next: QueueOffset(9) },
             System::KvChanged { namespace: "ORDER_TOPIC_CONFIG".into(), key: "orders".into(), value: None },
             System::KvChanged { namespace: "n".into(), key: "k".into(), value: Some("v".into()) },
+            System::Popped(Popped {
+                group: GroupName::trusted("billing"),
+                version: 12,
+                popped_at: Timestamp(1_700_000_000_000),
+                invisible: Millis(60_000),
+                runs: vec![run(vec![0, 1, 2]), run(vec![0, 3, 700])],
+            }),
+            System::Acked(Acked {
+                group: GroupName::trusted("billing"),
+                marks: vec![AckMark { topic, queue: QueueId(3), base: QueueOffset(7), bits: 5 }],
+            }),
+            System::InvisibleChanged(InvisibleChanged {
+                group: GroupName::trusted("billing"),
+                topic,
+                queue: QueueId(3),
+                offset: QueueOffset(8),
+                due: Timestamp(1_700_000_000_001),
+            }),
             System::HalfStored { topic, check_at: Timestamp(6_000) },
             System::HalfKept {
                 half: LogOffset(7),
