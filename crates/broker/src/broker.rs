@@ -19,6 +19,7 @@ use crate::state::groups::{self, Groups};
 use crate::state::halves::{Half, Halves};
 use crate::state::inflight::Inflight;
 use crate::state::offsets::Offsets;
+use crate::state::polls::Polls;
 use crate::state::queue_locks::QueueLocks;
 use crate::state::timers::{NO_KEY, Timers};
 use crate::state::topics::{self, Topic, Topics};
@@ -41,6 +42,7 @@ pub struct Machines {
     /// Messages popped and not yet acked.
     pub inflight: Mutex<Inflight>,
     pub arrivals: Arrivals,
+    pub polls: Polls,
     /// Keys of the name server's configuration, by namespace.
     pub kv: Mutex<crate::state::kv::Kv>,
     /// When topics and groups were last used, to the day.
@@ -77,6 +79,8 @@ pub struct Broker {
     pub(crate) unique_keys: UniqueKeys,
     /// Spreads messages that name no queue.
     pub(crate) next_queue: AtomicU32,
+    /// Spreads pops over the queues of a topic.
+    pub(crate) next_pop: AtomicU32,
     /// Spreads questions about half messages over the producers of a group.
     pub(crate) next_producer: AtomicUsize,
     pub(crate) progress: Arc<Progress>,
@@ -104,6 +108,7 @@ impl Machines {
             inflight: Mutex::default(),
             half_count: AtomicUsize::new(0),
             arrivals: Arrivals::default(),
+            polls: Polls::default(),
             kv: Mutex::default(),
             usage: Mutex::default(),
             last_message: Mutex::default(),
@@ -124,12 +129,14 @@ impl Machines {
         match record {
             System::TopicChanged { id, config } => {
                 let topic = self.topics.changed(at, id, config);
+                self.polls.wake_topic(topic.id);
                 if let Some(listener) = self.topic_listener.get() {
                     listener.changed(&topic);
                 }
             }
             System::TopicDeleted { id } => {
                 let name = self.topics.deleted(id);
+                self.polls.wake_topic(id);
                 self.offsets.lock().topic_deleted(id);
                 self.inflight.lock().topic_deleted(id);
                 self.usage.lock().topic_deleted(id);
@@ -225,10 +232,14 @@ impl Observer for Machines {
             }
         }
         drop(last_message);
-        self.arrivals.arrived(facts.iter().filter_map(|fact| match fact {
-            Fact::Message { slot, tag_hash, .. } => Some((*slot, *tag_hash)),
-            Fact::System { .. } => None,
-        }));
+        let messages = || {
+            facts.iter().filter_map(|fact| match fact {
+                Fact::Message { slot, tag_hash, .. } => Some((*slot, *tag_hash)),
+                Fact::System { .. } => None,
+            })
+        };
+        self.arrivals.arrived(messages());
+        self.polls.arrived(messages());
     }
 
     fn save(&self) -> Vec<u8> {
@@ -303,6 +314,7 @@ impl Broker {
             log,
             unique_keys,
             next_queue: AtomicU32::new(0),
+            next_pop: AtomicU32::new(1),
             next_producer: AtomicUsize::new(0),
             progress,
             draining: AtomicBool::new(false),

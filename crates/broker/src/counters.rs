@@ -28,6 +28,8 @@ pub struct Counters {
     pub timers_delivered: Counter,
     /// Recalls taken; the message may have been sent elsewhere, or never.
     pub timers_recalled: Counter,
+    /// Popped messages that were not acked in time.
+    pub pops_redelivered: Counter,
     pub pulls_held: Counter,
     /// Pulls answered with messages, and without.
     pub pulls_found: Counter,

@@ -3,6 +3,7 @@
 pub mod check_halves;
 pub mod deliver_timed;
 pub mod note_use;
+pub mod redeliver;
 pub mod retention;
 pub mod sample;
 pub mod write_offsets;

@@ -1,7 +1,9 @@
 //! What a client may ask, one file an operation. An operation checks, plans (pure) and stages; it never waits.
 
+pub mod ack;
 pub mod broker_info;
 pub mod broker_stats;
+pub mod change_invisible;
 pub mod clone_offset;
 pub mod consume_stats;
 pub mod consume_time;
@@ -11,6 +13,7 @@ pub mod group;
 pub(crate) mod half;
 pub mod heartbeat;
 pub mod lock;
+pub mod pop;
 pub mod pull;
 pub mod query;
 pub mod queue_offset;

@@ -7,6 +7,7 @@ pub mod halves;
 pub mod inflight;
 pub mod kv;
 pub mod offsets;
+pub mod polls;
 pub mod queue_locks;
 pub mod timers;
 pub mod topics;

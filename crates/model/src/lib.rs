@@ -8,6 +8,7 @@ pub mod name;
 pub mod offset;
 pub mod properties;
 pub mod recall_handle;
+pub mod receipt_handle;
 pub mod record;
 pub mod tag;
 pub mod time;

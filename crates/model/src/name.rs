@@ -63,6 +63,29 @@ impl TopicName {
         TopicName(format!("{DLQ_PREFIX}{group}").into())
     }
 
+    /// Where messages of `topic` go that `group` popped and did not ack in time (version 1 of the name). Two pairs of names
+    /// with underscores may share it, as in the reference.
+    #[must_use]
+    pub fn pop_retry_of(group: &str, topic: &str) -> TopicName {
+        TopicName(format!("{RETRY_PREFIX}{group}_{topic}").into())
+    }
+
+    /// The same in version 2 of the name, which no client can make: names have no `+`.
+    #[must_use]
+    pub fn pop_retry_v2_of(group: &str, topic: &str) -> TopicName {
+        TopicName(format!("{RETRY_PREFIX}{group}+{topic}").into())
+    }
+
+    /// The topic behind the name, if it is a pop retry topic of `group`.
+    #[must_use]
+    pub fn popped_topic(&self, group: &str) -> Option<&str> {
+        self.0
+            .strip_prefix(RETRY_PREFIX)?
+            .strip_prefix(group)?
+            .strip_prefix(['_', '+'])
+            .filter(|topic| !topic.is_empty())
+    }
+
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -149,6 +172,15 @@ text_like!(GroupName);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pop_retry_topic_names_its_group_and_topic() {
+        let name = TopicName::pop_retry_of("g", "orders");
+        assert_eq!((name.as_str(), name.popped_topic("g")), ("%RETRY%g_orders", Some("orders")));
+        assert_eq!(TopicName::pop_retry_v2_of("g", "orders").popped_topic("g"), Some("orders"));
+        assert_eq!(TopicName::trusted("%RETRY%g").popped_topic("g"), None);
+        assert_eq!(TopicName::trusted("orders").popped_topic("g"), None);
+    }
 
     #[test]
     fn names_follow_the_rules_of_the_reference() {

@@ -26,7 +26,12 @@ pub mod key {
     pub const TRACE_ON: &str = "TRACE_ON";
     pub const UNIQ_KEY: &str = "UNIQ_KEY";
     pub const CLUSTER: &str = "CLUSTER";
+    /// The receipt handle of a popped message.
     pub const POP_CK: &str = "POP_CK";
+    /// When a message was popped first, milliseconds since 1970.
+    pub const FIRST_POP_TIME: &str = "1ST_POP_TIME";
+    pub const DLQ_ORIGIN_TOPIC: &str = "DLQ_ORIGIN_TOPIC";
+    pub const DLQ_ORIGIN_MESSAGE_ID: &str = "DLQ_ORIGIN_MESSAGE_ID";
     pub const TIMER_OUT_MS: &str = "TIMER_OUT_MS";
 }
 

@@ -85,7 +85,7 @@ impl Broker {
     }
 
     /// Whether a queue's first message can be read without waiting for the disk.
-    fn first_message_is_recent(&self, slot: QueueSlot) -> bool {
+    pub(crate) fn first_message_is_recent(&self, slot: QueueSlot) -> bool {
         let (mut units, mut record) = (Vec::new(), Vec::new());
         let found = self.log.units(slot, QueueOffset::ZERO, 1, Read::Nowait, &mut units).is_ok();
         found && units.first().is_some_and(|unit| self.log.read(unit.at, unit.len, Read::Nowait, &mut record).is_ok())

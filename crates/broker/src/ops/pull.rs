@@ -111,7 +111,7 @@ pub enum Error {
 
 /// Units looked at in one pull, so that a filter that matches nothing cannot hold a thread (as in the reference: 16,000
 /// bytes of 20-byte units).
-const SCAN_MAX: usize = 800;
+pub(crate) const SCAN_MAX: usize = 800;
 
 /// Messages in one answer at most, whatever the client asks for.
 const MESSAGES_MAX: usize = 1_024;
@@ -205,7 +205,7 @@ impl Broker {
     }
 
     /// Where to count what `group` takes. Only groups that exist count: anybody may pull under any name.
-    fn taken_by(&self, topic: &Topic, group: &str) -> Option<Arc<Taken>> {
+    pub(crate) fn taken_by(&self, topic: &Topic, group: &str) -> Option<Arc<Taken>> {
         let queues = topic.config.read_queues;
         topic.traffic.taken_by(group, queues).or_else(|| {
             let group = self.machines.groups.get(group)?;
@@ -282,7 +282,7 @@ impl Broker {
     }
 
     /// The configuration of a group that consumes: its own, or the default one where groups come into being by use.
-    fn group_for_consuming(&self, name: &str) -> Result<GroupConfig, Error> {
+    pub(crate) fn group_for_consuming(&self, name: &str) -> Result<GroupConfig, Error> {
         if let Some(group) = self.machines.groups.get(name) {
             return Ok(group.config.clone());
         }

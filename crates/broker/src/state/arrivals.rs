@@ -59,7 +59,7 @@ impl Arrivals {
         if self.count.load(Ordering::Relaxed) >= WAITERS_MAX {
             return Err(TooMany);
         }
-        let id = WaitId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let id = WaitId(self.next_id.fetch_add(2, Ordering::Relaxed));
         let mut by_queue = self.by_queue.lock();
         let waiters = by_queue.entry(queue).or_default();
         if waiters.len() >= WAITERS_PER_QUEUE_MAX {
@@ -118,7 +118,9 @@ impl Arrivals {
 }
 
 impl Interest {
-    fn wants(&self, tag_hash: i32) -> bool {
+    /// Whether a message with this tag hash is worth waking for.
+    #[must_use]
+    pub fn wants(&self, tag_hash: i32) -> bool {
         match self {
             Interest::Any => true,
             Interest::Tags(hashes) => hashes.contains(&tag_hash),

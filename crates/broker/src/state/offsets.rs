@@ -3,12 +3,18 @@
 //! Two layers. `durable` is what the log says (`OffsetsCommitted`). `pending` holds commits that are heard but not yet in
 //! the log: one-way commits are coalesced there and appended once per group and second; equal ones are dropped. Reads see
 //! pending first. A restart forgets pending: those commits were never answered.
+//!
+//! Pops move offsets too ([`pop`](self::pop)).
+
+mod pop;
 
 use std::collections::{BTreeMap, HashMap};
 
 use model::record::codec::{Malformed, Put, Reader};
 use model::record::system::{CommittedOffset, System};
 use model::{GroupName, LogOffset, QueueId, QueueOffset, TopicId};
+
+pub use pop::{Position, Reserved};
 
 /// A queue of a topic.
 pub type Queue = (TopicId, QueueId);
@@ -33,6 +39,8 @@ struct OfGroup {
     pending: HashMap<Queue, Pending>,
     /// A reset the next pull of the queue must answer with "offset moved"; until then commits are ignored.
     resets: HashMap<Queue, QueueOffset>,
+    /// Pops that are planned and not appended yet. Reservations: they die with the process.
+    popping: HashMap<Queue, u32>,
 }
 
 /// Offsets of all groups.

@@ -1,0 +1,70 @@
+//! Waiting for something to pop.
+
+use std::sync::Arc;
+
+use model::QueueId;
+use store::QueueSlot;
+
+use crate::broker::Broker;
+use crate::state::arrivals::{Interest, TooMany, WaitId, Wake};
+use crate::state::offsets::{Position, Queue};
+use crate::state::polls::PollKey;
+use crate::state::topics::Topic;
+
+/// What a pop that found nothing waits for.
+#[derive(Clone, Debug)]
+pub struct Poll {
+    pub key: PollKey,
+    queues: Vec<(Queue, QueueSlot)>,
+    /// How many of `queues` belong to the topic itself.
+    own: usize,
+    only: Option<QueueSlot>,
+    interest: Interest,
+}
+
+impl Broker {
+    /// What a pop of a group waits for. Negative `queue_id`: all queues.
+    pub(crate) fn poll(&self, key: PollKey, topic: &Arc<Topic>, queue_id: i32, interest: Interest) -> Poll {
+        let slots = |topic: &Topic| {
+            let place = |queue| Some(((topic.id, QueueId(queue)), topic.slot(&self.log, QueueId(queue))?));
+            (0..topic.config.read_queues).filter_map(place).collect::<Vec<_>>()
+        };
+        let only = u32::try_from(queue_id).ok().and_then(|queue| topic.slot(&self.log, QueueId(queue)));
+        let mut queues = slots(topic);
+        let own = queues.len();
+        for (_, retry) in self.pop_retry_topics(&key.group, topic) {
+            queues.extend(slots(&retry));
+        }
+        Poll { key, queues, own, only, interest }
+    }
+
+    /// Waits. `None`: something has arrived meanwhile, look again.
+    pub fn wait_to_pop(&self, poll: &Poll, wake: Arc<dyn Wake>) -> Result<Option<WaitId>, TooMany> {
+        let slots = poll.queues.iter().map(|(_, slot)| *slot).collect();
+        let polls = &self.machines.polls;
+        let id = polls.wait(&poll.key, slots, poll.own, poll.only, poll.interest.clone(), wake)?;
+        if self.may_pop(poll) {
+            polls.cancel(&poll.key, id);
+            return Ok(None);
+        }
+        Ok(Some(id))
+    }
+
+    /// Whether there is something to pop that no other turn is busy with.
+    #[must_use]
+    pub fn may_pop(&self, poll: &Poll) -> bool {
+        let mut offsets = self.machines.offsets.lock();
+        poll.queues.iter().enumerate().any(|(index, (queue, slot))| {
+            let asked = index >= poll.own || poll.only.is_none_or(|only| only == *slot);
+            asked
+                && match offsets.pop_position(poll.key.group.as_str(), *queue, false) {
+                    Position::Busy => false,
+                    Position::At(offset) => self.has_beyond(*slot, offset),
+                    Position::New => {
+                        let bounds = self.log.bounds(*slot);
+                        bounds.max > bounds.min
+                    }
+                }
+        })
+    }
+}
