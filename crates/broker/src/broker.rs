@@ -21,6 +21,7 @@ use crate::state::inflight::Inflight;
 use crate::state::offsets::Offsets;
 use crate::state::polls::Polls;
 use crate::state::queue_locks::QueueLocks;
+use crate::state::request_modes::{RequestMode, RequestModes};
 use crate::state::timers::{NO_KEY, Timers};
 use crate::state::topics::{self, Topic, Topics};
 use crate::state::usage::Usage;
@@ -41,6 +42,7 @@ pub struct Machines {
     pub halves: Mutex<Halves>,
     /// Messages popped and not yet acked.
     pub inflight: Mutex<Inflight>,
+    pub request_modes: Mutex<RequestModes>,
     pub arrivals: Arrivals,
     pub polls: Polls,
     /// Keys of the name server's configuration, by namespace.
@@ -106,6 +108,7 @@ impl Machines {
             timers: Mutex::default(),
             halves: Mutex::default(),
             inflight: Mutex::default(),
+            request_modes: Mutex::default(),
             half_count: AtomicUsize::new(0),
             arrivals: Arrivals::default(),
             polls: Polls::default(),
@@ -137,6 +140,9 @@ impl Machines {
             System::TopicDeleted { id } => {
                 let name = self.topics.deleted(id);
                 self.polls.wake_topic(id);
+                if let Some(name) = &name {
+                    self.request_modes.lock().topic_deleted(name);
+                }
                 self.offsets.lock().topic_deleted(id);
                 self.inflight.lock().topic_deleted(id);
                 self.usage.lock().topic_deleted(id);
@@ -149,6 +155,7 @@ impl Machines {
                 self.groups.deleted(&name);
                 self.usage.lock().group_deleted(&name);
                 self.inflight.lock().group_deleted(&name);
+                self.request_modes.lock().group_deleted(&name);
                 if with_offsets {
                     self.offsets.lock().group_deleted(&name);
                 }
@@ -194,6 +201,9 @@ impl Machines {
                 self.inflight.lock().popped(&popped);
             }
             System::Acked(acked) => self.inflight.lock().acked(&acked),
+            System::RequestModeChanged { topic, group, pop, share } => {
+                self.request_modes.lock().changed(at, topic, group, RequestMode { pop, share });
+            }
             System::InvisibleChanged(changed) => self.inflight.lock().invisible_changed(&changed),
             System::KvChanged { namespace, key, value } => self.kv.lock().changed(at, namespace, key, value),
             System::Used { when, topics, groups } => self.usage.lock().used(at, when, &topics, groups),
@@ -252,6 +262,7 @@ impl Observer for Machines {
         self.usage.lock().save(&mut out);
         self.halves.lock().save(&mut out);
         self.inflight.lock().save(&mut out);
+        self.request_modes.lock().save(&mut out);
         out
     }
 
@@ -268,6 +279,7 @@ impl Observer for Machines {
         self.half_count.store(halves.len(), Ordering::Relaxed);
         drop(halves);
         self.inflight.lock().load(&mut fields)?;
+        self.request_modes.lock().load(&mut fields)?;
         Ok(())
     }
 }

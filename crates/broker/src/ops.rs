@@ -1,6 +1,7 @@
 //! What a client may ask, one file an operation. An operation checks, plans (pure) and stages; it never waits.
 
 pub mod ack;
+pub mod assignment;
 pub mod broker_info;
 pub mod broker_stats;
 pub mod change_invisible;

@@ -9,6 +9,7 @@ pub mod kv;
 pub mod offsets;
 pub mod polls;
 pub mod queue_locks;
+pub mod request_modes;
 pub mod timers;
 pub mod topics;
 pub mod traffic;

@@ -144,6 +144,13 @@ impl Metrics {
         let broker = &self.0.broker;
         let [mut lag, mut in_flight, mut ready, mut lag_ms, mut queueing_ms] = [const { Vec::new() }; 5];
         let now = (self.0.clock)();
+        // Popping moves the consumer offset; what is not acked is not consumed all the same.
+        let popped = broker.machines.inflight.lock().counts();
+        let popped_by = |group: &str, topic: &str| -> u64 {
+            let topic = broker.machines.topics.id_of(topic);
+            let counts = popped.iter().filter(|(of, id, _)| of.as_str() == group && Some(*id) == topic);
+            counts.map(|(_, _, count)| *count).sum()
+        };
         for group in broker.machines.groups.all() {
             let name = group.config.name.as_str();
             // Store times may lie on disk; lag needs none, so a scrape never waits for it.
@@ -155,7 +162,8 @@ impl Metrics {
                 let sum = |count: fn(&QueueProgress) -> i64| {
                     u64::try_from(of_topic.iter().map(count).sum::<i64>()).unwrap_or(0)
                 };
-                let (behind, taken) = (sum(QueueProgress::lag), sum(QueueProgress::in_flight));
+                let popped = popped_by(name, of_topic[0].topic.as_str());
+                let (behind, taken) = (sum(QueueProgress::lag) + popped, sum(QueueProgress::in_flight) + popped);
                 let since = of_topic.iter().map(|queue| broker.waiting_since(queue));
                 let oldest = since.fold([None; 2], |[a, b], [c, d]| [earlier(a, c), earlier(b, d)]);
                 let [waiting, queueing] = oldest.map(|oldest| oldest.map_or(0, |oldest| now.since(oldest).0));
@@ -255,6 +263,11 @@ impl Metrics {
         let dead = counters.messages_to_dead_letter.get();
         let counter = MetricType::Counter;
         family(encoder, "kerolox_dead_letters", "Messages sent to dead-letter topics", counter, &plain(dead))?;
+        let redelivered = counters.pops_redelivered.get();
+        let help = "Popped messages that went to a retry or dead-letter topic";
+        family(encoder, "rocketmq_pop_revive_retry_messages", help, counter, &plain(redelivered))?;
+        let popping = broker.machines.polls.waiting() as u64;
+        family(encoder, "kerolox_pops_waiting", "Pops held now", gauge, &plain(popping))?;
         let delivered = counters.timers_delivered.get();
         family(encoder, "kerolox_timers_delivered", "Timed messages delivered", counter, &plain(delivered))
     }

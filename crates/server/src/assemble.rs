@@ -238,6 +238,7 @@ fn start_jobs(gateway: &Arc<Gateway>, stop: &Arc<AtomicBool>, policy: Policy) ->
     Ok(vec![
         repeat("job-halves", Box::new(|gateway, staged| gateway.broker.check_halves(now(), staged).into()))?,
         repeat("job-timed", Box::new(|gateway, staged| gateway.broker.deliver_timed(now(), staged).into()))?,
+        repeat("job-redeliver", Box::new(|gateway, staged| gateway.broker.redeliver(now(), staged).into()))?,
         repeat(
             "job-offsets",
             Box::new(|gateway, staged| {

@@ -18,6 +18,8 @@ pub enum Error {
     Append(#[from] AppendError),
     #[error(transparent)]
     Read(#[from] ReadError),
+    #[error("a pop is about to move a consumer offset that must be kept")]
+    PopBusy,
     #[error("the half message {0} is about to be resolved")]
     HalfBusy(LogOffset),
     #[error("a half message cannot be kept: {0}")]
@@ -30,6 +32,11 @@ impl Broker {
     /// One round: trims the log by `policy`. Answers where it starts now.
     pub fn retain(&self, policy: &Policy, now: Timestamp, staged: &mut Staged) -> Result<LogOffset, Error> {
         let Some(limit) = self.log.expired(now, policy)? else { return Ok(self.log.start()) };
+        // A full disk takes no messages: then what is in flight is lost with its segment, or nothing would ever be freed.
+        if self.machines.inflight.lock().hasten_below(limit, now) && !self.log.disk_full() {
+            // Delivered again first; the next round finds them gone.
+            return Ok(self.log.start());
+        }
         let end = self.rescue_facts(limit, staged)?;
         self.progress.wait_for(&self.log, end);
         if self.machines.timers.lock().any_taken_below(limit) {
@@ -57,7 +64,14 @@ impl Broker {
                 records.push(System::GroupChanged { config: group.config.clone() });
             }
         }
-        records.extend(self.machines.offsets.lock().facts_below(limit));
+        {
+            let mut offsets = self.machines.offsets.lock();
+            if offsets.is_popped_below(limit) {
+                return Err(Error::PopBusy);
+            }
+            records.extend(offsets.facts_below(limit));
+        }
+        records.extend(self.machines.request_modes.lock().facts_below(limit));
         records.extend(self.machines.kv.lock().facts_below(limit));
         records.extend(self.machines.usage.lock().facts_below(limit));
         for part in records.chunks(RECORDS_PER_APPEND) {

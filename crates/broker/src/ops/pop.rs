@@ -150,7 +150,7 @@ impl Broker {
         }
         let turn = self.next_pop.fetch_add(1, Ordering::Relaxed);
         let mut candidates = self.candidates(&group, &topic, request.queue_id, turn);
-        if turn % RETRY_FIRST_EVERY == 0 {
+        if turn.is_multiple_of(RETRY_FIRST_EVERY) {
             candidates.sort_by_key(|candidate| candidate.origin == Origin::Topic);
         }
         let mut offsets = self.machines.offsets.lock();
@@ -256,6 +256,11 @@ impl Broker {
     ) -> Result<(), Error> {
         let Some(start) = self.begin_of(&candidate, request.begin) else { return Ok(()) };
         let end = self.log.bounds(candidate.slot).max;
+        if candidate.position == Position::New && start >= end {
+            // Whatever arrives before the group's next question is newer than its beginning.
+            let queue = (candidate.topic.id, candidate.queue);
+            self.machines.offsets.lock().skip(request.group, queue, Position::New, start);
+        }
         let wanted = request.max_messages - *count;
         if wanted == 0 || start >= end || *count > 0 && *bytes >= request.max_bytes {
             plan.rest += end.0.saturating_sub(start.0);

@@ -254,7 +254,7 @@ impl Core {
         }
         let expired = self.held.borrow_mut().take_expired(now);
         for (id, pull) in expired {
-            self.gateway.broker.machines.arrivals.cancel(pull.queue, id);
+            pull.waits_for.cancel(&self.gateway.broker.machines, id);
             connection::look_again(self, pull, true);
         }
         let connections: Vec<_> = self.connections.borrow().values().cloned().collect();
@@ -289,7 +289,7 @@ impl Core {
         connection.peer.mailbox.close();
         self.connections.borrow_mut().remove(&id);
         for (wait, pull) in self.held.borrow_mut().take_of(id) {
-            self.gateway.broker.machines.arrivals.cancel(pull.queue, wait);
+            pull.waits_for.cancel(&self.gateway.broker.machines, wait);
         }
         self.gateway.broker.connection_closed(id);
         self.gateway.namesrv.write().connection_lost(Link(id.0));

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use broker::Broker;
+use broker::ops::pop::poll::Poll;
 use broker::ops::topic::Change;
 use broker::state::arrivals::{Interest, TooMany};
 use broker::state::clients::ConnectionId;
@@ -16,8 +18,8 @@ use wire::remoting::reply::Response;
 
 use super::Gateway;
 use super::core::Core;
-use super::handlers::{admin, client, namesrv, offset, pull, query, send, transaction};
-use super::held::HeldPull;
+use super::handlers::{admin, assignment, client, namesrv, offset, pop, pull, query, send, transaction};
+use super::held::{HeldPull, WaitsFor};
 use super::status;
 use super::turn::{Buffers, Call, Pass, Peer, Turn};
 
@@ -29,13 +31,29 @@ pub enum Outcome {
     Elsewhere(Elsewhere),
 }
 
-/// A pull that found nothing yet.
+/// A pull or a pop that found nothing yet.
 pub struct Hold {
-    pub queue: QueueSlot,
-    /// The end of the queue when it was looked at.
-    pub offset: QueueOffset,
-    pub interest: Interest,
+    pub wait: Wait,
     pub deadline: Timestamp,
+}
+
+/// What it waits for.
+pub enum Wait {
+    /// A message in one queue; `offset` was its end when it was looked at.
+    Queue { queue: QueueSlot, offset: QueueOffset, interest: Interest },
+    /// Something to pop.
+    Pop(Poll),
+}
+
+impl Wait {
+    /// Whether there is something now.
+    #[must_use]
+    pub fn is_over(&self, broker: &Broker) -> bool {
+        match self {
+            Wait::Queue { queue, offset, .. } => broker.has_beyond(*queue, *offset),
+            Wait::Pop(poll) => broker.may_pop(poll),
+        }
+    }
 }
 
 /// Why a request goes on on another thread.
@@ -57,7 +75,9 @@ pub fn dispatch(gateway: &Gateway, header: &Header<'_>, body: &[u8], turn: &mut 
         RequestCode::RECALL_MESSAGE => send::recall(gateway, header, turn),
         RequestCode::END_TRANSACTION => transaction::end(gateway, header, turn),
         code => {
-            let served = offset::serve(gateway, code, header, turn)
+            let served = pop::serve(gateway, code, header, body, turn)
+                .or_else(|| offset::serve(gateway, code, header, turn))
+                .or_else(|| assignment::serve(gateway, code, header, body, turn))
                 .or_else(|| query::serve(gateway, code, header, turn))
                 .or_else(|| client::serve(gateway, code, header, body, turn))
                 .or_else(|| admin::serve(gateway, code, header, body, turn))
@@ -75,23 +95,32 @@ pub fn dispatch(gateway: &Gateway, header: &Header<'_>, body: &[u8], turn: &mut 
 #[must_use]
 pub fn hold(core: &Core, connection: ConnectionId, frame: &[u8], hold: &Hold) -> bool {
     let broker = &core.gateway.broker;
-    let arrivals = &broker.machines.arrivals;
-    let id = match arrivals.wait(hold.queue, hold.interest.clone(), core.handle.clone()) {
-        Ok(id) => id,
-        Err(TooMany) => {
-            warn!("a pull is answered at once: too many wait for this queue already");
-            return false;
+    let (id, waits_for) = match &hold.wait {
+        Wait::Queue { queue, interest, .. } => {
+            let arrivals = &broker.machines.arrivals;
+            let Ok(id) = arrivals.wait(*queue, interest.clone(), core.handle.clone()) else { return too_many() };
+            // Register first, then look again: what arrived in between has woken nobody.
+            if hold.wait.is_over(broker) {
+                arrivals.cancel(*queue, id);
+                return false;
+            }
+            (id, WaitsFor::Queue(*queue))
         }
+        Wait::Pop(poll) => match broker.wait_to_pop(poll, core.handle.clone()) {
+            Ok(Some(id)) => (id, WaitsFor::Pop(poll.key.clone())),
+            Ok(None) => return false,
+            Err(TooMany) => return too_many(),
+        },
     };
-    // Register first, then look again: what arrived in between has woken nobody.
-    if broker.has_beyond(hold.queue, hold.offset) {
-        arrivals.cancel(hold.queue, id);
-        return false;
-    }
     broker.counters.pulls_held.add(1);
-    let pull = HeldPull { connection, queue: hold.queue, frame: frame.to_vec(), deadline: hold.deadline };
+    let pull = HeldPull { connection, waits_for, frame: frame.to_vec(), deadline: hold.deadline };
     core.held.borrow_mut().hold(id, pull);
     true
+}
+
+fn too_many() -> bool {
+    warn!("a pull is answered at once: too many wait for the same messages already");
+    false
 }
 
 /// Serves a request on a thread that may wait; its answers come back through the connection's mailbox.

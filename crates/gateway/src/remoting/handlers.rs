@@ -1,10 +1,12 @@
 //! Handlers: decode, call one operation, encode. No decision about messaging is made here.
 
 pub mod admin;
+pub mod assignment;
 pub mod client;
 pub mod namesrv;
 pub mod notice;
 pub mod offset;
+pub mod pop;
 pub mod pull;
 pub mod query;
 pub mod send;

@@ -1,17 +1,36 @@
-//! Pulls that wait for a message, on their I/O thread: the frame as it came, and when to give up.
+//! Pulls and pops that wait for a message, on their I/O thread: the frame as it came, and when to give up.
 
 use std::collections::{BTreeSet, HashMap};
 
+use broker::Machines;
 use broker::state::arrivals::WaitId;
 use broker::state::clients::ConnectionId;
+use broker::state::polls::PollKey;
 use model::Timestamp;
 use store::QueueSlot;
+
+/// Where a held pull is registered.
+#[derive(Debug)]
+pub enum WaitsFor {
+    Queue(QueueSlot),
+    Pop(PollKey),
+}
+
+impl WaitsFor {
+    /// It waits no longer.
+    pub fn cancel(&self, machines: &Machines, id: WaitId) {
+        match self {
+            WaitsFor::Queue(queue) => machines.arrivals.cancel(*queue, id),
+            WaitsFor::Pop(key) => machines.polls.cancel(key, id),
+        }
+    }
+}
 
 /// One held pull.
 #[derive(Debug)]
 pub struct HeldPull {
     pub connection: ConnectionId,
-    pub queue: QueueSlot,
+    pub waits_for: WaitsFor,
     /// The whole request frame, to be looked at again.
     pub frame: Vec<u8>,
     pub deadline: Timestamp,
@@ -65,7 +84,12 @@ mod tests {
 
     fn pull(connection: u64, deadline: i64) -> HeldPull {
         let connection = ConnectionId(connection);
-        HeldPull { connection, queue: QueueSlot(0), frame: Vec::new(), deadline: Timestamp(deadline) }
+        HeldPull {
+            connection,
+            waits_for: WaitsFor::Queue(QueueSlot(0)),
+            frame: Vec::new(),
+            deadline: Timestamp(deadline),
+        }
     }
 
     #[test]

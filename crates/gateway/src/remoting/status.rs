@@ -1,8 +1,8 @@
 //! Errors of operations -> response codes of the protocol. Exhaustive: a new error asks for its code at compile time.
 
 use broker::ops::{
-    clone_offset, consumer_offset, end_transaction, group, pull, recall, reset_offset, resume_half, send, send_back,
-    topic,
+    ack, assignment, clone_offset, consumer_offset, end_transaction, group, pop, pull, recall, reset_offset,
+    resume_half, send, send_back, topic,
 };
 use store::{AppendError, ReadError};
 use wire::remoting::code::ResponseCode;
@@ -79,6 +79,38 @@ pub fn of_pull(error: &pull::Error) -> ResponseCode {
         pull::Error::SubscriptionNotLatest => ResponseCode::SUBSCRIPTION_NOT_LATEST,
         pull::Error::Subscription(_) => ResponseCode::SUBSCRIPTION_PARSE_FAILED,
         pull::Error::Read(error) => of_read(error),
+    }
+}
+
+#[must_use]
+pub fn of_pop(error: &pop::Error) -> ResponseCode {
+    match error {
+        pop::Error::GroupNotFound(_) => ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST,
+        pop::Error::GroupDisabled(_) | pop::Error::NotReadable(_) => ResponseCode::NO_PERMISSION,
+        pop::Error::TopicNotFound(_) => ResponseCode::TOPIC_NOT_EXIST,
+        pop::Error::NoSuchQueue { .. } | pop::Error::Count(_) => ResponseCode::INVALID_PARAMETER,
+        pop::Error::TooManyInFlight => ResponseCode::SYSTEM_BUSY,
+        pop::Error::Subscription(_) => ResponseCode::SUBSCRIPTION_PARSE_FAILED,
+        pop::Error::Read(error) => of_read(error),
+    }
+}
+
+#[must_use]
+pub fn of_ack(error: &ack::Error) -> ResponseCode {
+    match error {
+        ack::Error::TopicNotFound(_) => ResponseCode::TOPIC_NOT_EXIST,
+        ack::Error::NoSuchQueue { .. } => ResponseCode::MESSAGE_ILLEGAL,
+        ack::Error::OffsetIllegal { .. } => ResponseCode::NO_MESSAGE,
+    }
+}
+
+#[must_use]
+pub fn of_assignment(error: &assignment::Error) -> ResponseCode {
+    match error {
+        assignment::Error::RetryTopic(_) => ResponseCode::NO_PERMISSION,
+        assignment::Error::TopicNotFound(_) => ResponseCode::TOPIC_NOT_EXIST,
+        assignment::Error::Name(_) => ResponseCode::INVALID_PARAMETER,
+        assignment::Error::Strategy(_) => ResponseCode::SYSTEM_ERROR,
     }
 }
 

@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use broker::Broker;
+use broker::ops::pop::turn::Pops;
 use broker::ops::send::{Ticket, UniqueKey};
 use model::{LogOffset, Timestamp, recall_handle};
 use store::{AppendError, Read, Staged, Unit};
@@ -100,6 +101,10 @@ pub struct Buffers {
     log_offsets: Vec<i64>,
     /// Half messages whose end is staged.
     pub reserved: Vec<LogOffset>,
+    /// What is popped and acked.
+    pub pops: Pops,
+    /// Records of a pop, on their way into its answer.
+    pub records: Vec<u8>,
 }
 
 /// See the module.
@@ -186,13 +191,16 @@ impl Turn<'_> {
     /// If the append fails, all of them are refused at once. True: something was appended, and the
     /// caller tells the log when its turn ends.
     pub fn finish(self, broker: &Broker, answers: &SendAnswers, held: &mut Vec<u8>, marks: &mut Vec<Mark>) -> bool {
-        let Buffers { staged, waiting, texts, frames, log_offsets, units, reserved } = self.buffers;
+        let Buffers { staged, waiting, texts, frames, log_offsets, units, reserved, pops, records } = self.buffers;
         units.clear();
+        records.clear();
+        broker.stage_acks(pops, staged);
         let mut appended_some = false;
         if !staged.is_empty() {
             match broker.log().append_in_turn(staged) {
                 Ok(appended) => {
                     appended_some = true;
+                    broker.pops_appended(pops);
                     for answer in waiting.iter() {
                         let before = held.len();
                         let durable = match answer {
@@ -219,6 +227,7 @@ impl Turn<'_> {
                 }
                 Err(error) => {
                     broker.release_halves(reserved);
+                    broker.release_pops(pops);
                     refuse_all(waiting, &error, answers, self.out);
                 }
             }

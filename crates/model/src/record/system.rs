@@ -116,6 +116,13 @@ pub enum System {
     Popped(Popped),
     Acked(Acked),
     InvisibleChanged(InvisibleChanged),
+    /// How a group asks for the messages of a topic: by popping or by pulling. `share` is the command's own number.
+    RequestModeChanged {
+        topic: TopicName,
+        group: GroupName,
+        pop: bool,
+        share: i32,
+    },
 }
 
 /// How a half message ended.
@@ -232,6 +239,12 @@ impl System {
             20 => System::Popped(Popped::read(&mut fields)?),
             21 => System::Acked(Acked::read(&mut fields)?),
             22 => System::InvisibleChanged(InvisibleChanged::read(&mut fields)?),
+            30 => System::RequestModeChanged {
+                topic: TopicName::trusted(fields.text()?),
+                group: GroupName::trusted(fields.text()?),
+                pop: fields.bool()?,
+                share: fields.i32()?,
+            },
             _ => return Err(newer),
         };
         if !fields.is_empty() {
@@ -254,6 +267,7 @@ impl System {
             System::Popped(_) => 20,
             System::Acked(_) => 21,
             System::InvisibleChanged(_) => 22,
+            System::RequestModeChanged { .. } => 30,
             System::HalfStored { .. } => 10,
             System::HalfKept { .. } => 11,
             System::HalfResolved { .. } => 12,
@@ -349,6 +363,12 @@ impl System {
             System::Popped(popped) => popped.put(out),
             System::Acked(acked) => acked.put(out),
             System::InvisibleChanged(changed) => changed.put(out),
+            System::RequestModeChanged { topic, group, pop, share } => {
+                out.put_text(topic.as_str());
+                out.put_text(group.as_str());
+                out.put_bool(*pop);
+                out.put_i32(*share);
+            }
         }
     }
 }
@@ -495,6 +515,12 @@ mod tests {
                 invisible: Millis(60_000),
                 runs: vec![run(vec![0, 1, 2]), run(vec![0, 3, 700])],
             }),
+            System::RequestModeChanged {
+                topic: TopicName::trusted("orders"),
+                group: GroupName::trusted("billing"),
+                pop: true,
+                share: -1,
+            },
             System::Acked(Acked {
                 group: GroupName::trusted("billing"),
                 marks: vec![AckMark { topic, queue: QueueId(3), base: QueueOffset(7), bits: 5 }],

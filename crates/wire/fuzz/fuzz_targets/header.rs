@@ -7,6 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use wire::remoting::code::RequestCode;
 use wire::remoting::command::Header;
 use wire::remoting::frame::{Encoding, next_frame};
+use wire::remoting::header::pop::PopMessage;
 use wire::remoting::header::pull::PullHeader;
 use wire::remoting::header::send::SendHeader;
 use wire::remoting::reply::Request;
@@ -26,6 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
 fn check(header: &Header<'_>) {
     let _ = SendHeader::decode(header);
     let _ = PullHeader::decode(header);
+    let _ = PopMessage::decode(header);
     let mut out = Vec::new();
     Request::new(header.opaque, RequestCode(header.code))
         .fields(header.fields().map(|(name, value)| (name.raw(), value.to_cow())))

@@ -6,6 +6,7 @@ use model::QueueId;
 use store::QueueSlot;
 
 use crate::broker::Broker;
+use crate::ops::pop::Error;
 use crate::state::arrivals::{Interest, TooMany, WaitId, Wake};
 use crate::state::offsets::{Position, Queue};
 use crate::state::polls::PollKey;
@@ -50,20 +51,25 @@ impl Broker {
         Ok(Some(id))
     }
 
+    /// How many pops wait for a group and topic, and for the same choice of queue.
+    pub fn waiting_pops(&self, group: &str, topic: &str, queue_id: i32) -> Result<usize, Error> {
+        let (group, topic) = self.check_pop(group, topic, queue_id)?;
+        let only = u32::try_from(queue_id).ok().and_then(|queue| topic.slot(&self.log, QueueId(queue)));
+        Ok(self.machines.polls.waiting_for(&PollKey { topic: topic.id, group }, only))
+    }
+
     /// Whether there is something to pop that no other turn is busy with.
     #[must_use]
     pub fn may_pop(&self, poll: &Poll) -> bool {
         let mut offsets = self.machines.offsets.lock();
         poll.queues.iter().enumerate().any(|(index, (queue, slot))| {
             let asked = index >= poll.own || poll.only.is_none_or(|only| only == *slot);
+            let bounds = self.log.bounds(*slot);
             asked
                 && match offsets.pop_position(poll.key.group.as_str(), *queue, false) {
                     Position::Busy => false,
-                    Position::At(offset) => self.has_beyond(*slot, offset),
-                    Position::New => {
-                        let bounds = self.log.bounds(*slot);
-                        bounds.max > bounds.min
-                    }
+                    Position::At(offset) => bounds.max > offset.max(bounds.min),
+                    Position::New => bounds.max > bounds.min,
                 }
         })
     }

@@ -4,9 +4,9 @@
 //! durable. Until that record is appended only the turn that made the reservation may go further on the queue: if the append
 //! fails, the offset moves back, and no other pop has gone beyond it.
 
-use model::QueueOffset;
+use model::{LogOffset, QueueOffset};
 
-use super::{Offsets, Pending, Queue};
+use super::{OfGroup, Offsets, Pending, Queue};
 
 /// Where the next pop of a queue begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +96,14 @@ impl Offsets {
         }
     }
 
+    /// Whether a pop is planned and not appended yet on an offset whose record stands below `limit`: what is pending there
+    /// may still be taken back.
+    #[must_use]
+    pub fn is_popped_below(&self, limit: LogOffset) -> bool {
+        let old = |of: &OfGroup, queue: &Queue| of.durable.get(queue).is_some_and(|durable| durable.at < limit);
+        self.groups.values().any(|of| of.popping.keys().any(|queue| old(of, queue)))
+    }
+
     /// Moves the offset over messages that the group does not want, or to where a new group begins; nobody waits for it.
     pub fn skip(&mut self, group: &str, queue: Queue, found: Position, next: QueueOffset) {
         if self.pop_position(group, queue, false) == found && found != Position::At(next) {
@@ -106,7 +114,7 @@ impl Offsets {
 
 #[cfg(test)]
 mod tests {
-    use model::{LogOffset, QueueId, TopicId};
+    use model::{QueueId, TopicId};
 
     use super::*;
 

@@ -10,7 +10,7 @@ use wire::remoting::reply::pull::{PullAnswer, begin_pull};
 
 use super::decode;
 use crate::remoting::Gateway;
-use crate::remoting::dispatch::{Elsewhere, Hold, Outcome};
+use crate::remoting::dispatch::{Elsewhere, Hold, Outcome, Wait};
 use crate::remoting::status;
 use crate::remoting::turn::{Call, Pass, Turn};
 
@@ -61,7 +61,8 @@ pub fn pull(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outc
         };
         if let Some(deadline) = deadline.filter(|deadline| *deadline > turn.now) {
             let interest = plan.subscription.interest();
-            return Outcome::Hold(Hold { queue: plan.queue, offset: plan.max, interest, deadline });
+            let wait = Wait::Queue { queue: plan.queue, offset: plan.max, interest };
+            return Outcome::Hold(Hold { wait, deadline });
         }
     }
     let mark = begin_pull(call.encoding, call.opaque, &answer(&plan), turn.out);

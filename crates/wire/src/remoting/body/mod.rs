@@ -14,6 +14,7 @@ pub mod heartbeat;
 pub mod kv;
 pub mod lock;
 pub mod offset;
+pub mod pop;
 pub mod queue;
 pub mod register;
 pub mod route;

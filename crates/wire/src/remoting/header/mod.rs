@@ -10,6 +10,7 @@ pub mod group;
 pub mod message;
 pub mod namesrv;
 pub mod offset;
+pub mod pop;
 pub mod pull;
 pub mod send;
 pub mod stats;

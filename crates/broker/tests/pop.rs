@@ -1,0 +1,372 @@
+//! Pop consumption over a real log: taken once, invisible across a restart, delivered again, dead-lettered at last.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use broker::ops::ack::{self, Outcome};
+use broker::ops::pop::turn::Pops;
+use broker::ops::pop::{Begin, Plan, Request};
+use broker::ops::send;
+use broker::{Broker, Machines, Settings, Transactions};
+use model::receipt_handle::{Origin, ReceiptHandle};
+use model::record::message::Message;
+use model::{GroupConfig, GroupName, Millis, QueueOffset, Timestamp, TopicConfig, TopicName, properties};
+use store::{Log, Options, Policy, Read, Staged};
+
+const START: Timestamp = Timestamp(1_700_000_000_000);
+const INVISIBLE: Millis = Millis(10_000);
+
+fn at(millis: u64) -> Timestamp {
+    START.after(Millis(millis))
+}
+
+fn open(folder: &Path) -> Broker {
+    let settings = Settings {
+        cluster: "DefaultCluster".to_owned(),
+        broker_name: "broker-a".to_owned(),
+        region: "DefaultRegion".to_owned(),
+        store_host: "127.0.0.1:10911".parse().expect("an address"),
+        auto_create_topics: true,
+        auto_create_groups: true,
+        default_queues: 8,
+        auto_created_topics_max: 100,
+        delay_levels: vec![Millis(1_000)],
+        delay_max: Millis(86_400_000),
+        message_bytes_max: 1024 * 1024,
+        flush_async: false,
+        transactions: Transactions::default(),
+        retention: Millis(72 * 3_600_000),
+    };
+    let machines = Arc::new(Machines::new(&settings));
+    let options = Options { segment_bytes: 64 * 1024, reader_threads: 1, ..Options::new(folder) };
+    let log = Log::open(options, machines.clone(), Arc::new(|| START)).expect("the log opens");
+    let broker = Broker::start(settings, machines, log, START).expect("the broker starts");
+    let mut staged = Staged::default();
+    broker.begin_create_topic(TopicConfig::new(TopicName::trusted("orders"), 2), &mut staged);
+    if !staged.is_empty() {
+        broker.append_and_wait(&mut staged).expect("the disk has room");
+    }
+    broker
+}
+
+fn again(broker: Broker, folder: &Path) -> Broker {
+    broker.log().close();
+    drop(broker);
+    open(folder)
+}
+
+fn send(broker: &Broker, queue_id: i32, properties: &[u8], body: &[u8]) {
+    let request = send::Request {
+        topic: "orders",
+        default_topic: "TBW102",
+        default_queues: 4,
+        queue_id,
+        sys_flag: 0,
+        flag: 0,
+        born_timestamp: START,
+        born_host: "127.0.0.1:40000".parse().expect("an address"),
+        properties,
+        reconsume_times: 0,
+        max_reconsume_times: None,
+        body,
+    };
+    let mut staged = Staged::default();
+    broker.begin_send(&request, START, &mut staged).expect("taken");
+    broker.append_and_wait(&mut staged).expect("the disk has room");
+}
+
+/// A message as a consumer has it.
+#[derive(Debug, PartialEq, Eq)]
+struct Got {
+    body: String,
+    origin: Origin,
+    queue: i32,
+    offset: QueueOffset,
+    popped_at: Timestamp,
+    attempts: i32,
+}
+
+const ALL: Request<'static> = Request {
+    group: "g",
+    topic: "orders",
+    queue_id: -1,
+    max_messages: 32,
+    max_bytes: 256 * 1024,
+    invisible: INVISIBLE,
+    begin: Begin::Oldest,
+    expression: "*",
+    kind: None,
+};
+
+fn plan(broker: &Broker, request: &Request<'_>, now: Timestamp, pops: &Pops) -> Plan {
+    broker.plan_pop(request, now, Read::Wait, pops).expect("allowed")
+}
+
+fn pop_as(broker: &Broker, request: &Request<'_>, now: Timestamp) -> Vec<Got> {
+    let (mut staged, mut pops, mut records) = (Staged::default(), Pops::default(), Vec::new());
+    let plan = plan(broker, request, now, &pops);
+    if plan.parts.is_empty() {
+        return Vec::new();
+    }
+    broker.read_popped(&plan, Read::Wait, &mut records).expect("readable");
+    broker.begin_pop(&plan, &mut staged, &mut pops).expect("nobody else pops");
+    broker.append_and_wait(&mut staged).expect("the disk has room");
+    broker.pops_appended(&mut pops);
+    let (mut got, mut rest) = (Vec::new(), &records[..]);
+    for part in &plan.parts {
+        for offset in part.offsets() {
+            let message = Message::parse(rest).expect("a record");
+            assert_eq!((message.topic(), message.queue_offset()), ("orders", offset));
+            let handle = properties::find(message.properties(), "POP_CK").map(ReceiptHandle::parse);
+            assert_eq!(handle.is_some(), part.origin != Origin::Topic, "retries bring their handle");
+            if let Some(handle) = handle {
+                let handle = handle.expect("a handle");
+                assert_eq!((handle.offset, handle.origin, handle.start), (offset, part.origin, part.start));
+            }
+            got.push(Got {
+                body: String::from_utf8(message.body().to_vec()).expect("text"),
+                origin: part.origin,
+                queue: part.queue.0.cast_signed(),
+                offset,
+                popped_at: plan.popped_at,
+                attempts: message.reconsume_times(),
+            });
+            rest = &rest[message.bytes().len()..];
+        }
+    }
+    assert!(rest.is_empty());
+    got
+}
+
+fn pop(broker: &Broker, now: Timestamp) -> Vec<Got> {
+    pop_as(broker, &ALL, now)
+}
+
+fn bodies(got: &[Got]) -> Vec<&str> {
+    let mut bodies: Vec<_> = got.iter().map(|got| &*got.body).collect();
+    bodies.sort_unstable();
+    bodies
+}
+
+fn named<'a>(got: &Got, topic: &'a TopicName) -> ack::Request<'a> {
+    let (queue_id, offset) = (got.queue, got.offset.to_wire());
+    ack::Request { group: "g", topic: topic.as_str(), queue_id, offset, popped_at: got.popped_at }
+}
+
+fn topic_of(got: &Got) -> TopicName {
+    match got.origin {
+        Origin::Topic => TopicName::trusted("orders"),
+        Origin::RetryV1 => TopicName::pop_retry_of("g", "orders"),
+        Origin::RetryV2 => TopicName::pop_retry_v2_of("g", "orders"),
+    }
+}
+
+fn ack(broker: &Broker, got: &Got) -> Outcome {
+    let (mut staged, mut pops) = (Staged::default(), Pops::default());
+    let outcome = broker.begin_ack(&named(got, &topic_of(got)), &mut pops).expect("a place that exists");
+    broker.stage_acks(&pops, &mut staged);
+    if !staged.is_empty() {
+        broker.append_and_wait(&mut staged).expect("the disk has room");
+    }
+    broker.pops_appended(&mut pops);
+    outcome
+}
+
+/// Runs the job until what it appends is applied.
+fn redeliver(broker: &Broker, now: Timestamp) {
+    broker.redeliver(now, &mut Staged::default());
+    // A record behind the job's own: when it is applied, so are they.
+    let mut staged = Staged::default();
+    let used = model::record::system::System::Used { when: START, topics: vec![], groups: vec![] };
+    staged.system(&used);
+    broker.append_and_wait(&mut staged).expect("the disk has room");
+}
+
+fn set_group(broker: &Broker, retry_max: i32) {
+    let config = GroupConfig { retry_max, ..GroupConfig::new(GroupName::trusted("g")) };
+    let mut staged = Staged::default();
+    staged.system(&model::record::system::System::GroupChanged { config });
+    broker.append_and_wait(&mut staged).expect("the disk has room");
+}
+
+#[test]
+fn a_message_is_taken_once_and_what_is_not_acked_comes_again() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path());
+    send(&broker, 0, b"", b"a");
+    send(&broker, 1, b"", b"b");
+    send(&broker, 1, b"KEYS\x01k\x02", b"c");
+    let first = pop(&broker, at(0));
+    assert_eq!(bodies(&first), ["a", "b", "c"]);
+    assert_eq!(pop(&broker, at(1)), []);
+    let (kept, acked): (Vec<_>, Vec<_>) = first.iter().partition(|got| got.body == "c");
+    for got in acked {
+        assert_eq!((ack(&broker, got), ack(&broker, got)), (Outcome::Staged, Outcome::Late));
+    }
+
+    redeliver(&broker, at(9_999));
+    assert_eq!(pop(&broker, at(9_999)), []);
+    redeliver(&broker, at(10_000));
+    let second = pop(&broker, at(10_000));
+    assert_eq!(bodies(&second), ["c"]);
+    assert_eq!((second[0].origin, second[0].attempts), (Origin::RetryV1, 1));
+    assert_eq!(ack(&broker, kept[0]), Outcome::Late, "the first delivery is over");
+    assert_eq!(ack(&broker, &second[0]), Outcome::Staged);
+    redeliver(&broker, at(60_000));
+    assert_eq!(pop(&broker, at(60_000)), []);
+}
+
+#[test]
+fn what_is_invisible_stays_so_across_a_restart() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path());
+    for body in [b"a", b"b", b"c"] {
+        send(&broker, 0, b"", body);
+    }
+    let first = pop(&broker, at(0));
+    ack(&broker, &first[0]);
+
+    let broker = again(broker, folder.path());
+    assert_eq!(pop(&broker, at(1)), []);
+    assert_eq!(ack(&broker, &first[1]), Outcome::Staged, "a handle is good across a restart");
+    let broker = again(broker, folder.path());
+    redeliver(&broker, at(10_000));
+    let broker = again(broker, folder.path());
+    assert_eq!(bodies(&pop(&broker, at(10_001))), ["c"]);
+}
+
+#[test]
+fn a_changed_invisible_time_counts_and_the_old_handle_stays_good() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path());
+    send(&broker, 0, b"", b"later");
+    send(&broker, 0, b"", b"sooner");
+    let got = pop(&broker, at(0));
+    let change = |got: &Got, invisible, now| {
+        let (mut staged, mut pops) = (Staged::default(), Pops::default());
+        let (topic, invisible) = (topic_of(got), Millis(invisible));
+        let outcome =
+            broker.begin_change_invisible(&named(got, &topic), invisible, now, &mut staged, &mut pops).expect("there");
+        broker.append_and_wait(&mut staged).expect("the disk has room");
+        broker.pops_appended(&mut pops);
+        outcome
+    };
+    assert_eq!(change(&got[0], 50_000, at(5_000)), Outcome::Staged);
+    assert_eq!(change(&got[1], 1_000, at(5_000)), Outcome::Staged);
+    redeliver(&broker, at(6_000));
+    assert_eq!(bodies(&pop(&broker, at(6_000))), ["sooner"]);
+    redeliver(&broker, at(54_999));
+    assert_eq!(ack(&broker, &got[0]), Outcome::Staged);
+}
+
+#[test]
+fn after_the_last_attempt_a_message_is_a_dead_letter() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path());
+    set_group(&broker, 2);
+    send(&broker, 0, b"", b"poison");
+    let mut now = 0;
+    for attempt in 0..=2 {
+        let got = pop(&broker, at(now));
+        assert_eq!((bodies(&got), got[0].attempts), (vec!["poison"], attempt));
+        now += INVISIBLE.0;
+        redeliver(&broker, at(now));
+    }
+    assert_eq!(pop(&broker, at(now)), []);
+    let slot = broker.slot_of("%DLQ%g", 0).expect("created by itself");
+    let mut units = Vec::new();
+    broker.log().units(slot, QueueOffset::ZERO, 10, Read::Wait, &mut units).expect("readable");
+    let mut record = Vec::new();
+    broker.log().read(units[0].at, units[0].len, Read::Wait, &mut record).expect("readable");
+    let message = Message::parse(&record).expect("a message");
+    assert_eq!((message.body(), units.len()), (&b"poison"[..], 1));
+    let property = |name| properties::find(message.properties(), name);
+    assert_eq!((property("DLQ_ORIGIN_TOPIC"), property("RETRY_TOPIC")), (Some("orders"), Some("orders")));
+    assert!(property("1ST_POP_TIME").is_some() && property("DLQ_ORIGIN_MESSAGE_ID").is_some());
+    assert_eq!(broker.counters.messages_to_dead_letter.get(), 1);
+}
+
+#[test]
+fn only_wanted_tags_are_taken_and_the_others_are_passed_over() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path());
+    for index in 0..6 {
+        let tag: &[u8] = if index % 2 == 0 { b"TAGS\x01even\x02" } else { b"TAGS\x01odd\x02" };
+        send(&broker, 0, tag, index.to_string().as_bytes());
+    }
+    let request = Request { expression: "odd || prime", max_messages: 2, ..ALL };
+    assert_eq!(bodies(&pop_as(&broker, &request, at(0))), ["1", "3"]);
+    assert_eq!(bodies(&pop_as(&broker, &request, at(0))), ["5"]);
+    redeliver(&broker, at(10_000));
+    assert_eq!(bodies(&pop(&broker, at(10_000))), ["1", "3", "5"]);
+}
+
+#[test]
+fn a_pop_that_could_not_be_appended_takes_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path());
+    for body in [b"a", b"b"] {
+        send(&broker, 0, b"", body);
+    }
+    let (mut staged, mut pops) = (Staged::default(), Pops::default());
+    let one = Request { max_messages: 1, ..ALL };
+    for _ in 0..2 {
+        let plan = plan(&broker, &one, at(0), &pops);
+        broker.begin_pop(&plan, &mut staged, &mut pops).expect("the same turn goes on");
+    }
+    // Another turn finds the queue busy and must not go beyond what may be taken back.
+    assert!(plan(&broker, &one, at(0), &Pops::default()).parts.is_empty());
+    broker.release_pops(&mut pops);
+    assert_eq!(bodies(&pop(&broker, at(0))), ["a", "b"]);
+}
+
+#[test]
+fn the_second_of_two_plans_for_the_same_messages_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path());
+    send(&broker, 0, b"", b"a");
+    let (mut staged, mut pops) = (Staged::default(), Pops::default());
+    let (one, other) = (plan(&broker, &ALL, at(0), &pops), plan(&broker, &ALL, at(0), &pops));
+    broker.begin_pop(&one, &mut staged, &mut pops).expect("first");
+    assert!(broker.begin_pop(&other, &mut staged, &mut Pops::default()).is_err());
+    broker.append_and_wait(&mut staged).expect("the disk has room");
+    broker.pops_appended(&mut pops);
+    assert_eq!(pop(&broker, at(0)), []);
+}
+
+#[test]
+fn a_reset_offset_brings_messages_again() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path());
+    send(&broker, 0, b"", b"a");
+    send(&broker, 0, b"", b"b");
+    assert_eq!(bodies(&pop(&broker, at(0))), ["a", "b"]);
+    let mut staged = Staged::default();
+    let target = broker::ops::reset_offset::Target::Offset(1);
+    let reset = broker::ops::reset_offset::Request { group: "g", topic: "orders", queue_id: 0, target };
+    broker.begin_reset_offset(reset, Read::Wait, &mut staged).expect("in range");
+    broker.append_and_wait(&mut staged).expect("the disk has room");
+    assert_eq!(bodies(&pop(&broker, at(1))), ["b"]);
+    redeliver(&broker, at(10_001));
+    assert_eq!(bodies(&pop(&broker, at(10_001))), ["a", "b"], "each once");
+}
+
+#[test]
+fn a_message_in_flight_outlives_its_segment() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path());
+    send(&broker, 0, b"", b"in flight");
+    assert_eq!(bodies(&pop(&broker, at(0))), ["in flight"]);
+    for _ in 0..100 {
+        send(&broker, 1, b"", &[b'x'; 3_000]);
+    }
+    let policy = Policy { keep: Millis(72 * 3_600_000), bytes_max: Some(128 * 1024), ..Policy::default() };
+    let mut staged = Staged::default();
+    let before = broker.log().start();
+    assert_eq!(broker.retain(&policy, at(5), &mut staged).expect("retained"), before, "not before it is safe");
+    redeliver(&broker, at(5));
+    assert!(broker.retain(&policy, at(6), &mut staged).expect("retained") > before);
+    let broker = again(broker, folder.path());
+    let got = pop_as(&broker, &Request { queue_id: 0, ..ALL }, at(7));
+    assert_eq!(bodies(&got), ["in flight"]);
+}

@@ -1,0 +1,301 @@
+//! Popping (200050), acks (200051, 200151), invisible times (200053), and who waits (200055).
+
+use broker::ops::pop::{Begin, Error, Plan, Request};
+use broker::ops::{ack, pop};
+use model::receipt_handle::{Origin, ReceiptHandle};
+use model::{Millis, Timestamp, TopicName};
+use store::{Read, ReadError};
+use wire::remoting::body::pop::{BatchAck, BatchAckRequest};
+use wire::remoting::code::{RequestCode, ResponseCode};
+use wire::remoting::command::Header;
+use wire::remoting::header::pop::{
+    AckMessage, ChangeInvisible, ChangeInvisibleAnswer, PollingInfo, PollingInfoAnswer, PopAnswer, PopMessage,
+};
+use wire::remoting::reply::Response;
+
+use super::decode;
+use crate::remoting::Gateway;
+use crate::remoting::dispatch::{Elsewhere, Hold, Outcome, Wait};
+use crate::remoting::status;
+use crate::remoting::turn::{Call, Pass, Turn};
+
+/// Bytes of one answer, as for pulls.
+const ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+/// A pop is held no longer than this, whatever the client asks for.
+const HOLD_MAX: Millis = Millis(60_000);
+
+/// A held pop is answered this long before its client gives up.
+const ANSWER_EARLY: Millis = Millis(50);
+
+/// A request that has been on its way for this long beyond its poll time has nobody waiting for it.
+const TOO_LATE: Millis = Millis(500);
+
+/// Acks of one batch; above it somebody asks for megabytes of work with one frame.
+const BATCH_ACKS_MAX: usize = 4_096;
+
+/// How often a pop is planned anew because others were faster on each of its queues.
+const TRIES_MAX: usize = 8;
+
+/// Serves the codes of this file.
+pub fn serve(
+    gateway: &Gateway,
+    code: RequestCode,
+    header: &Header<'_>,
+    body: &[u8],
+    turn: &mut Turn<'_>,
+) -> Option<Outcome> {
+    Some(match code {
+        RequestCode::POP_MESSAGE => pop(gateway, header, turn),
+        RequestCode::ACK_MESSAGE => ack(gateway, header, turn),
+        RequestCode::BATCH_ACK_MESSAGE => batch_ack(gateway, header, body, turn),
+        RequestCode::CHANGE_MESSAGE_INVISIBLETIME => change_invisible(gateway, header, turn),
+        RequestCode::POLLING_INFO => polling_info(gateway, header, turn),
+        _ => return None,
+    })
+}
+
+fn pop(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outcome {
+    let fields = decode!(PopMessage, header, turn);
+    let born = fields.born_time.filter(|born| *born > 0).map_or(turn.now, Timestamp);
+    let gives_up = born.after(millis(fields.poll_time));
+    if turn.pass == Pass::First && turn.now.since(gives_up) > TOO_LATE {
+        return nothing(header, turn, "pop message is timeout too much: ask again");
+    }
+    let request = Request {
+        group: &fields.consumer_group,
+        topic: &fields.topic,
+        queue_id: fields.queue_id,
+        max_messages: usize::try_from(fields.max_msg_nums).unwrap_or(0),
+        max_bytes: ANSWER_BYTES_MAX,
+        invisible: millis(fields.invisible_time),
+        begin: if fields.init_mode == 0 { Begin::Oldest } else { Begin::Newest },
+        expression: fields.exp.as_deref().unwrap_or("*"),
+        kind: fields.exp_type.as_deref(),
+    };
+    for _ in 0..TRIES_MAX {
+        let plan = match gateway.broker.plan_pop(&request, turn.now, turn.mode, &turn.buffers.pops) {
+            Ok(plan) => plan,
+            Err(error) => return refused(header, turn, &error),
+        };
+        if plan.parts.is_empty() {
+            return found_nothing(gateway, header, &fields, &plan, gives_up, turn);
+        }
+        turn.buffers.records.clear();
+        if let Err(error) = gateway.broker.read_popped(&plan, turn.mode, &mut turn.buffers.records) {
+            return refused(header, turn, &error.into());
+        }
+        let (staged, pops) = (&mut turn.buffers.staged, &mut turn.buffers.pops);
+        if gateway.broker.begin_pop(&plan, staged, pops).is_ok() {
+            answer_found(header, &plan, turn);
+            return Outcome::Done;
+        }
+    }
+    nothing(header, turn, "others were faster: ask again")
+}
+
+fn answer_found(header: &Header<'_>, plan: &Plan, turn: &mut Turn<'_>) {
+    let entry = |part: &pop::Part, offsets: String| format!("{} {} {offsets}", part.origin.digit(), part.queue);
+    let starts: Vec<_> = plan.parts.iter().map(|part| entry(part, part.start.to_string())).collect();
+    let list = |part: &pop::Part| part.offsets().map(|offset| offset.to_string()).collect::<Vec<_>>().join(",");
+    let offsets: Vec<_> = plan.parts.iter().map(|part| entry(part, list(part))).collect();
+    let answer = PopAnswer {
+        start_offset_info: Some(starts.join(";").into()),
+        msg_offset_info: Some(offsets.join(";").into()),
+        ..empty(plan.popped_at, plan.invisible, plan.rest)
+    };
+    let call = Call::of(header);
+    let records = std::mem::take(&mut turn.buffers.records);
+    let response = Response::new(call.opaque, ResponseCode::SUCCESS).remark("FOUND").fields(answer.fields());
+    turn.answer_when_durable(call, response.body(&records[..]));
+    turn.buffers.records = records;
+}
+
+fn found_nothing(
+    gateway: &Gateway,
+    header: &Header<'_>,
+    fields: &PopMessage<'_>,
+    plan: &Plan,
+    gives_up: Timestamp,
+    turn: &mut Turn<'_>,
+) -> Outcome {
+    let deadline = match turn.pass {
+        Pass::First => Some(hold_until(turn.now, gives_up)),
+        Pass::Again { deadline } => Some(deadline),
+        Pass::Last => None,
+    };
+    if let Some(deadline) = deadline.filter(|deadline| *deadline > turn.now && !plan.more) {
+        let wait = Wait::Pop(gateway.broker.poll_of(plan, fields.queue_id));
+        return Outcome::Hold(Hold { wait, deadline });
+    }
+    let call = Call::of(header);
+    let answer = PopAnswer {
+        start_offset_info: Some("".into()),
+        msg_offset_info: Some("".into()),
+        ..empty(plan.popped_at, plan.invisible, plan.rest)
+    };
+    let remark = if plan.more { "NO_MATCHED_MESSAGE" } else { "NO_MESSAGE_IN_QUEUE" };
+    let response = Response::new(call.opaque, ResponseCode::POLLING_TIMEOUT).remark(remark);
+    turn.answer(call, response.fields(answer.fields()));
+    Outcome::Done
+}
+
+fn hold_until(now: Timestamp, gives_up: Timestamp) -> Timestamp {
+    now.after(Millis(gives_up.since(now).0.saturating_sub(ANSWER_EARLY.0)).min(HOLD_MAX))
+}
+
+/// Clients read these fields whatever the code is.
+fn empty(popped_at: Timestamp, invisible: Millis, rest: u64) -> PopAnswer<'static> {
+    PopAnswer {
+        pop_time: popped_at.0,
+        invisible_time: i64::try_from(invisible.0).unwrap_or(i64::MAX),
+        revive_qid: 0,
+        rest_num: i64::try_from(rest).unwrap_or(i64::MAX),
+        start_offset_info: None,
+        msg_offset_info: None,
+        order_count_info: None,
+    }
+}
+
+fn nothing(header: &Header<'_>, turn: &mut Turn<'_>, remark: &'static str) -> Outcome {
+    let call = Call::of(header);
+    let response = Response::new(call.opaque, ResponseCode::POLLING_TIMEOUT).remark(remark);
+    turn.answer(call, response.fields(empty(Timestamp(0), Millis(0), 0).fields()));
+    Outcome::Done
+}
+
+fn refused(header: &Header<'_>, turn: &mut Turn<'_>, error: &Error) -> Outcome {
+    if matches!(error, Error::Read(ReadError::WouldBlock)) && turn.mode == Read::Nowait {
+        return Outcome::Elsewhere(Elsewhere::Cold);
+    }
+    let call = Call::of(header);
+    let response = Response::new(call.opaque, status::of_pop(error)).remark(error.to_string());
+    turn.answer(call, response.fields(empty(Timestamp(0), Millis(0), 0).fields()));
+    Outcome::Done
+}
+
+fn ack(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outcome {
+    let fields = decode!(AckMessage, header, turn);
+    let call = Call::of(header);
+    let Some(handle) = ReceiptHandle::parse(&fields.extra_info) else { return bad_handle(call, turn) };
+    let request = ack::Request {
+        group: &fields.consumer_group,
+        topic: &fields.topic,
+        queue_id: fields.queue_id,
+        offset: fields.offset,
+        popped_at: handle.popped_at,
+    };
+    match gateway.broker.begin_ack(&request, &mut turn.buffers.pops) {
+        Ok(ack::Outcome::Staged) => turn.done_when_durable(call),
+        Ok(ack::Outcome::Late) => turn.done(call),
+        Err(error) => turn.refuse(call, status::of_ack(&error), error),
+    }
+    Outcome::Done
+}
+
+fn bad_handle(call: Call, turn: &mut Turn<'_>) -> Outcome {
+    let remark = "extraInfo is not a receipt handle: give back what the pop has answered, in eight fields";
+    turn.refuse(call, ResponseCode::MESSAGE_ILLEGAL, remark);
+    Outcome::Done
+}
+
+fn batch_ack(gateway: &Gateway, header: &Header<'_>, body: &[u8], turn: &mut Turn<'_>) -> Outcome {
+    let call = Call::of(header);
+    let request = match BatchAckRequest::read(body) {
+        Ok(request) => request,
+        Err(error) => {
+            turn.refuse(call, ResponseCode::SYSTEM_ERROR, format_args!("unreadable body: {error}"));
+            return Outcome::Done;
+        }
+    };
+    if request.acks.is_empty() || request.acks.len() > BATCH_ACKS_MAX {
+        let remark = format_args!("a batch has 1 to {BATCH_ACKS_MAX} acks, this one has {}", request.acks.len());
+        let code = if request.acks.is_empty() { ResponseCode::NO_MESSAGE } else { ResponseCode::MESSAGE_ILLEGAL };
+        turn.refuse(call, code, remark);
+        return Outcome::Done;
+    }
+    let mut staged = false;
+    for entry in &request.acks {
+        match ack_entry(gateway, entry, turn) {
+            Ok(some) => staged |= some,
+            Err((code, remark)) => {
+                // As the reference: what came before it in the batch is acked.
+                turn.refuse(call, code, remark);
+                return Outcome::Done;
+            }
+        }
+    }
+    if staged {
+        turn.done_when_durable(call)
+    } else {
+        turn.done(call)
+    }
+    Outcome::Done
+}
+
+fn ack_entry(gateway: &Gateway, entry: &BatchAck, turn: &mut Turn<'_>) -> Result<bool, (ResponseCode, String)> {
+    let malformed = |what: &str| (ResponseCode::MESSAGE_ILLEGAL, format!("an ack of the batch has a malformed {what}"));
+    let offsets = entry.offsets().ok_or_else(|| malformed("bit set (b)"))?;
+    let retry = match Origin::from_digit(&entry.retry).ok_or_else(|| malformed("retry flag (r)"))? {
+        Origin::Topic => None,
+        Origin::RetryV1 => Some(TopicName::pop_retry_of(&entry.consumer_group, &entry.topic)),
+        Origin::RetryV2 => Some(TopicName::pop_retry_v2_of(&entry.consumer_group, &entry.topic)),
+    };
+    let mut staged = false;
+    for offset in offsets {
+        let request = ack::Request {
+            group: &entry.consumer_group,
+            topic: retry.as_ref().map_or(&*entry.topic, TopicName::as_str),
+            queue_id: entry.queue_id,
+            offset,
+            popped_at: Timestamp(entry.pop_time),
+        };
+        let outcome = gateway.broker.begin_ack(&request, &mut turn.buffers.pops);
+        staged |= outcome.map_err(|error| (status::of_ack(&error), error.to_string()))? == ack::Outcome::Staged;
+    }
+    Ok(staged)
+}
+
+fn change_invisible(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outcome {
+    let fields = decode!(ChangeInvisible, header, turn);
+    let call = Call::of(header);
+    let Some(handle) = ReceiptHandle::parse(&fields.extra_info) else { return bad_handle(call, turn) };
+    let request = ack::Request {
+        group: &fields.consumer_group,
+        topic: &fields.topic,
+        queue_id: fields.queue_id,
+        offset: fields.offset,
+        popped_at: handle.popped_at,
+    };
+    let (now, invisible) = (turn.now, millis(fields.invisible_time));
+    let (staged, pops) = (&mut turn.buffers.staged, &mut turn.buffers.pops);
+    let answer = ChangeInvisibleAnswer { pop_time: now.0, invisible_time: fields.invisible_time.max(0), revive_qid: 0 };
+    let response = Response::new(call.opaque, ResponseCode::SUCCESS).fields(answer.fields());
+    match gateway.broker.begin_change_invisible(&request, invisible, now, staged, pops) {
+        Ok(ack::Outcome::Staged) => turn.answer_when_durable(call, response),
+        Ok(ack::Outcome::Late) => turn.answer(call, response),
+        Err(error) => {
+            let none = ChangeInvisibleAnswer { pop_time: 0, invisible_time: 0, revive_qid: 0 };
+            let response = Response::new(call.opaque, status::of_ack(&error)).remark(error.to_string());
+            turn.answer(call, response.fields(none.fields()));
+        }
+    }
+    Outcome::Done
+}
+
+fn polling_info(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outcome {
+    let fields = decode!(PollingInfo, header, turn);
+    let call = Call::of(header);
+    match gateway.broker.waiting_pops(&fields.consumer_group, &fields.topic, fields.queue_id) {
+        Ok(count) => {
+            let answer = PollingInfoAnswer { polling_num: i32::try_from(count).unwrap_or(i32::MAX) };
+            turn.answer(call, Response::new(call.opaque, ResponseCode::SUCCESS).fields(answer.fields()));
+        }
+        Err(error) => turn.refuse(call, status::of_pop(&error), error),
+    }
+    Outcome::Done
+}
+
+fn millis(value: i64) -> Millis {
+    Millis(u64::try_from(value).unwrap_or(0))
+}
