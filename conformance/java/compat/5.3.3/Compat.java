@@ -20,6 +20,7 @@ final class Compat {
         Batches.register(harness);
         LitePulling.register(harness);
         Ordering.register(harness);
+        Popping.register(harness);
         Transactions.register(harness);
     }
 
