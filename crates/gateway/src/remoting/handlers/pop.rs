@@ -57,6 +57,11 @@ pub fn serve(
 
 fn pop(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outcome {
     let fields = decode!(PopMessage, header, turn);
+    if fields.order == Some(true) {
+        let remark = "ordered pop is not supported yet: let the group pull this topic (mqadmin setConsumeMode -m PULL)";
+        turn.refuse(Call::of(header), ResponseCode::SYSTEM_ERROR, remark);
+        return Outcome::Done;
+    }
     let born = fields.born_time.filter(|born| *born > 0).map_or(turn.now, Timestamp);
     let gives_up = born.after(millis(fields.poll_time));
     if turn.pass == Pass::First && turn.now.since(gives_up) > TOO_LATE {
