@@ -2,8 +2,6 @@
 //!
 //! Rules: semantics.md section 1. Namespaces are a habit of clients; here a name is opaque.
 
-use std::borrow::Borrow;
-use std::fmt;
 use std::sync::Arc;
 
 /// Prefix of a consumer group's retry topic.
@@ -147,20 +145,23 @@ fn shortened(name: &str) -> String {
     name.chars().take(SHOWN_CHARS).collect()
 }
 
+/// Text traits of a name that wraps its text: `Borrow<str>` for lookups without a copy, `Display`, and a `Debug` that shows the
+/// bare text.
+#[macro_export]
 macro_rules! text_like {
     ($name:ident) => {
-        impl Borrow<str> for $name {
+        impl std::borrow::Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0
             }
         }
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }

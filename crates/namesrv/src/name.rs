@@ -4,8 +4,6 @@
 //! retry groups of pop (plus signs). What a name must never hold is anything that could break out of the
 //! JSON text older clients split by hand.
 
-use std::borrow::Borrow;
-use std::fmt;
 use std::sync::Arc;
 
 /// Longest name of a topic, broker or cluster in bytes: a topic's length on disk is one byte.
@@ -45,7 +43,7 @@ pub struct BrokerName(Arc<str>);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClusterName(Arc<str>);
 
-macro_rules! text_like {
+macro_rules! checked_at_the_door {
     ($name:ident) => {
         impl $name {
             pub(crate) fn trusted(name: &str) -> $name {
@@ -57,25 +55,11 @@ macro_rules! text_like {
                 &self.0
             }
         }
-        impl Borrow<str> for $name {
-            fn borrow(&self) -> &str {
-                &self.0
-            }
-        }
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
+        model::text_like!($name);
     };
 }
-text_like!(BrokerName);
-text_like!(ClusterName);
+checked_at_the_door!(BrokerName);
+checked_at_the_door!(ClusterName);
 
 #[cfg(test)]
 mod tests {
