@@ -7,6 +7,7 @@ use model::record::codec::{Put, Reader};
 use model::record::system::{DecodeError, System};
 use model::{LogOffset, QueueOffset, Timestamp, TopicId, TopicName};
 use parking_lot::Mutex;
+use store::runs::RunId;
 use store::{Fact, LoadError, Log, Observer, Staged};
 
 use crate::counters::Counters;
@@ -57,6 +58,7 @@ pub struct Machines {
     /// Set by a record this version cannot read; the server refuses to start.
     unreadable: OnceLock<(LogOffset, DecodeError)>,
     topic_listener: OnceLock<Box<dyn TopicListener>>,
+    timer_listener: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 /// The message in front of a fact that is about it.
@@ -65,6 +67,7 @@ struct LastMessage {
     at: LogOffset,
     queue_offset: QueueOffset,
     stored: Timestamp,
+    len: u32,
 }
 
 /// The broker. Shared by all connections.
@@ -87,6 +90,8 @@ pub struct Broker {
     pub(crate) next_producer: AtomicUsize,
     pub(crate) progress: Arc<Progress>,
     draining: AtomicBool,
+    /// Messages that wait take so much of the disk that no more are taken.
+    pub(crate) timers_full: AtomicBool,
 }
 
 /// Why the broker cannot start on this log.
@@ -117,6 +122,7 @@ impl Machines {
             last_message: Mutex::default(),
             unreadable: OnceLock::new(),
             topic_listener: OnceLock::new(),
+            timer_listener: OnceLock::new(),
         }
     }
 
@@ -164,15 +170,9 @@ impl Machines {
                 self.offsets.lock().committed(at, &group, version, &offsets);
             }
             System::TimerScheduled { due } => {
-                if let Some(LastMessage { at: timer, .. }) = message_before {
-                    self.timers.lock().scheduled(timer, due, NO_KEY);
-                }
+                self.scheduled(message_before, due, NO_KEY);
             }
-            System::TimerSet { due, key } => {
-                if let Some(LastMessage { at: timer, .. }) = message_before {
-                    self.timers.lock().scheduled(timer, due, key);
-                }
-            }
+            System::TimerSet { due, key } => self.scheduled(message_before, due, key),
             System::TimerMoved { from, due, key } => {
                 if let Some(LastMessage { at: timer, .. }) = message_before {
                     self.timers.lock().moved(from, timer, due, key);
@@ -181,7 +181,7 @@ impl Machines {
             System::TimerRecalled { due, key } => self.timers.lock().recalled(at, due, key),
             System::TimersDone { timers } => self.timers.lock().done(&timers),
             System::HalfStored { topic, check_at } => {
-                if let Some(LastMessage { at, queue_offset, stored }) = message_before {
+                if let Some(LastMessage { at, queue_offset, stored, .. }) = message_before {
                     self.with_halves(|halves| {
                         halves.stored(at, Half { topic, at, queue_offset, stored, checks: 0, due: check_at });
                     });
@@ -219,6 +219,20 @@ impl Machines {
         change(&mut halves);
         self.half_count.store(halves.len(), Ordering::Relaxed);
     }
+
+    fn scheduled(&self, message: Option<LastMessage>, due: Timestamp, key: u64) {
+        let Some(LastMessage { at: timer, len, .. }) = message else { return };
+        let oversleeps = self.timers.lock().scheduled(timer, len, due, key);
+        if let Some(wake) = self.timer_listener.get().filter(|_| oversleeps) {
+            wake();
+        }
+    }
+
+    /// `wake` is called when a timer is scheduled that is due before the delivering job wakes up by itself, on the log's
+    /// thread. Once per process.
+    pub fn listen_to_timers(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        let _ = self.timer_listener.set(wake);
+    }
 }
 
 impl Observer for Machines {
@@ -230,8 +244,8 @@ impl Observer for Machines {
         let mut last_message = self.last_message.lock();
         for fact in facts {
             match fact {
-                &Fact::Message { at, queue_offset, stored, .. } => {
-                    *last_message = Some(LastMessage { at, queue_offset, stored });
+                &Fact::Message { at, queue_offset, stored, len, .. } => {
+                    *last_message = Some(LastMessage { at, queue_offset, stored, len });
                 }
                 Fact::System { at, record } => match System::decode(record) {
                     Ok(system) => self.apply(*at, system, *last_message),
@@ -264,6 +278,10 @@ impl Observer for Machines {
         self.inflight.lock().save(&mut out);
         self.request_modes.lock().save(&mut out);
         out
+    }
+
+    fn saved_runs(&self) -> Vec<RunId> {
+        self.timers.lock().files()
     }
 
     fn load(&self, bytes: &[u8]) -> Result<(), LoadError> {
@@ -330,6 +348,7 @@ impl Broker {
             next_producer: AtomicUsize::new(0),
             progress,
             draining: AtomicBool::new(false),
+            timers_full: AtomicBool::new(false),
         })
     }
 

@@ -6,4 +6,5 @@ pub mod note_use;
 pub mod redeliver;
 pub mod retention;
 pub mod sample;
+pub mod settle_timers;
 pub mod write_offsets;

@@ -73,8 +73,15 @@ fn begin_send(
 /// The bodies in the queue, in order.
 fn bodies(broker: &Broker) -> Vec<Vec<u8>> {
     let slot = broker.slot_of("orders", 0).expect("the queue exists");
-    let (mut units, mut bodies) = (Vec::new(), Vec::new());
-    broker.log().units(slot, QueueOffset::ZERO, 100, Read::Wait, &mut units).expect("readable");
+    let (mut units, mut bodies) = (Vec::<store::Unit>::new(), Vec::new());
+    let end = broker.log().bounds(slot).max;
+    // One answer does not go beyond a segment.
+    while (units.len() as u64) < end.0 {
+        let mut more = Vec::new();
+        let next = QueueOffset(units.len() as u64);
+        broker.log().units(slot, next, 100, Read::Wait, &mut more).expect("readable");
+        units.append(&mut more);
+    }
     for unit in units {
         let mut record = Vec::new();
         broker.log().read(unit.at, unit.len, Read::Wait, &mut record).expect("readable");

@@ -235,9 +235,14 @@ fn start_jobs(gateway: &Arc<Gateway>, stop: &Arc<AtomicBool>, policy: Policy) ->
             round(&gateway, &mut staged);
         })
     };
+    let deliver = repeat("job-timed", Box::new(|gateway, staged| gateway.broker.deliver_timed(now(), staged).into()))?;
+    let sleeper = deliver.thread().clone();
+    gateway.broker.machines.listen_to_timers(Box::new(move || sleeper.unpark()));
+    let mut retired = gateway.broker.find_runs().map_err(Failure::failed)?;
     Ok(vec![
         repeat("job-halves", Box::new(|gateway, staged| gateway.broker.check_halves(now(), staged).into()))?,
-        repeat("job-timed", Box::new(|gateway, staged| gateway.broker.deliver_timed(now(), staged).into()))?,
+        deliver,
+        repeat("job-settle", Box::new(move |gateway, _| gateway.broker.settle_timers(&mut retired).into()))?,
         repeat("job-redeliver", Box::new(|gateway, staged| gateway.broker.redeliver(now(), staged).into()))?,
         repeat(
             "job-offsets",

@@ -408,7 +408,8 @@ impl World {
             }
             Work::DeliverTimed => {
                 let wait = self.node.deliver_timed();
-                wait.map_or(20_000, |wait| (wait.0 * 1_000).clamp(1_000, 50_000))
+                // Nobody wakes the job here when an earlier timer is scheduled.
+                wait.map_or(20_000, |wait| (wait.0 * 1_000).clamp(1_000, 20_000))
             }
             Work::WriteOffsets => {
                 self.node.write_offsets();

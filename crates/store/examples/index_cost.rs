@@ -101,7 +101,7 @@ fn checkpoint(disk: &Arc<dyn Disk>, queues: &Queues, index: &Growing) {
     println!("checkpoint: {} B of queues, {} B of units", rows.len(), units.len());
 
     let facts = Facts { at: to, since: None, epoch: 1, start: LogOffset(0), committed: to };
-    let base = Checkpoint { facts, queues: rows, units, projections: Vec::new() };
+    let base = Checkpoint { facts, queues: rows, units, projections: Vec::new(), runs: Vec::new() };
     let found = Checkpoints::open(Arc::clone(disk)).expect("an empty folder");
     let mut checkpoints = found.checkpoints;
     checkpoints.write(&base).expect("a disk with room");

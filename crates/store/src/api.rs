@@ -8,6 +8,7 @@ use model::record::codec::Malformed;
 use model::{LogOffset, QueueOffset, Timestamp, TopicId};
 
 use crate::retention::Policy;
+use crate::runs::RunId;
 
 /// Where "now" comes from. Asked once per append, never per message.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -97,6 +98,11 @@ pub trait Observer: Send + Sync {
 
     /// The bytes of all projections, for a checkpoint. Called on a background thread while `applied` is not.
     fn save(&self) -> Vec<u8>;
+
+    /// The runs without which what [`Observer::save`] answered cannot be used. Called right behind it.
+    fn saved_runs(&self) -> Vec<RunId> {
+        Vec::new()
+    }
 
     /// Restores what [`Observer::save`] answered. Called at most once, before any `applied`.
     fn load(&self, bytes: &[u8]) -> Result<(), LoadError>;

@@ -14,6 +14,7 @@ use model::LogOffset;
 use model::record::codec::{Malformed, Put, Reader};
 
 use crate::disk::{self, Disk};
+use crate::runs::{RunId, Runs};
 
 /// The folder of the checkpoints.
 pub const FOLDER: &str = "state";
@@ -29,8 +30,11 @@ const FLAG_DELTA: u16 = 1;
 const HEADER_LEN: usize = 56;
 const SECTION_HEADER_LEN: usize = 16;
 
-/// The sections, in their order in the file; their kinds are 1, 2, 3.
-const SECTIONS: usize = 3;
+/// The sections, in their order in the file; their kinds are 1, 2, 3, 4.
+const SECTIONS: usize = 4;
+
+/// The last section is left out if there are no runs.
+const SECTIONS_WITHOUT_RUNS: usize = 3;
 
 /// Deltas on one base: a restart reads them all.
 const DELTAS_MAX: usize = 32;
@@ -60,6 +64,8 @@ pub struct Checkpoint {
     pub units: Vec<u8>,
     /// From [`crate::Observer::save`]; whole in a delta, too.
     pub projections: Vec<u8>,
+    /// From [`crate::Observer::saved_runs`]: the projections cannot be used without them.
+    pub runs: Vec<RunId>,
 }
 
 /// A checkpoint that was read back and is whole.
@@ -83,6 +89,13 @@ impl Saved {
     #[must_use]
     pub fn projections(&self) -> &[u8] {
         &self.bytes[self.sections[2].clone()]
+    }
+
+    /// The runs the projections refer to.
+    #[must_use]
+    pub fn runs(&self) -> Vec<RunId> {
+        let ids = self.bytes[self.sections[3].clone()].chunks_exact(8);
+        ids.map(|id| RunId(u64::from_be_bytes(id.try_into().expect("eight bytes")))).collect()
     }
 }
 
@@ -121,7 +134,7 @@ impl Checkpoints {
         let mut damaged = Vec::new();
         let mut chain = Vec::new();
         while let Some(newest) = offsets.pop() {
-            match read_chain(&*disk, newest)? {
+            match read_chain(&*disk, newest)?.and_then(|chain| check_runs(&disk, chain)) {
                 Ok(whole) => {
                     chain = whole;
                     break;
@@ -138,6 +151,11 @@ impl Checkpoints {
             delta_bytes: chain.iter().skip(1).map(bytes).sum(),
         };
         Ok(Found { checkpoints, chain, damaged })
+    }
+
+    /// Where the oldest one kept stands; zero if there is none.
+    pub fn oldest(&self) -> io::Result<LogOffset> {
+        Ok(offsets(&*self.disk)?.first().copied().unwrap_or_default())
     }
 
     /// What the next checkpoint has to continue; `None`: it must be a base, because there is none, the deltas have outgrown
@@ -218,12 +236,26 @@ fn read_chain(disk: &dyn Disk, newest: LogOffset) -> io::Result<Result<Vec<Saved
     Ok(Ok(chain))
 }
 
+/// The projections of the last checkpoint of a chain are whole, and so must be the runs they refer to.
+fn check_runs(disk: &Arc<dyn Disk>, chain: Vec<Saved>) -> Result<Vec<Saved>, Damaged> {
+    let runs = Runs::new(disk.clone());
+    for run in chain.last().map(Saved::runs).unwrap_or_default() {
+        if let Err(error) = runs.check(run) {
+            let file = chain.last().map(|saved| path(saved.facts.at)).unwrap_or_default();
+            return Err(Damaged { file, offset: 0, reason: format!("it needs run {run}: {error}") });
+        }
+    }
+    Ok(chain)
+}
+
 fn write_file(disk: &dyn Disk, checkpoint: &Checkpoint) -> io::Result<()> {
-    let header = encode_header(&checkpoint.facts);
-    let payloads = [&checkpoint.queues, &checkpoint.units, &checkpoint.projections];
-    let heads = [1, 2, 3].map(|kind| encode_section_header(kind, payloads[usize::from(kind) - 1]));
+    let count = if checkpoint.runs.is_empty() { SECTIONS_WITHOUT_RUNS } else { SECTIONS };
+    let header = encode_header(&checkpoint.facts, count);
+    let runs = checkpoint.runs.iter().flat_map(|run| run.0.to_be_bytes()).collect();
+    let payloads = [&checkpoint.queues, &checkpoint.units, &checkpoint.projections, &runs];
+    let heads = [1, 2, 3, 4].map(|kind| encode_section_header(kind, payloads[usize::from(kind) - 1]));
     let mut slices = vec![IoSlice::new(&header)];
-    for (head, payload) in heads.iter().zip(payloads) {
+    for (head, payload) in heads.iter().zip(payloads).take(count) {
         slices.extend([IoSlice::new(head), IoSlice::new(payload)]);
     }
 
@@ -258,10 +290,10 @@ fn is_base(disk: &dyn Disk, at: LogOffset) -> io::Result<bool> {
     let file = disk.open(&path(at))?;
     let len = file.read_at(&mut header, 0)?;
     // One that is damaged is no base to fall back on.
-    Ok(decode_header(&header[..len]).is_ok_and(|facts| facts.since.is_none()))
+    Ok(decode_header(&header[..len]).is_ok_and(|(facts, _)| facts.since.is_none()))
 }
 
-fn encode_header(facts: &Facts) -> Vec<u8> {
+fn encode_header(facts: &Facts, sections: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEADER_LEN);
     out.put_u32(MAGIC);
     out.extend_from_slice(&VERSION.to_be_bytes());
@@ -271,7 +303,7 @@ fn encode_header(facts: &Facts) -> Vec<u8> {
     out.put_u64(facts.epoch);
     out.put_u64(facts.start.0);
     out.put_u64(facts.committed.0);
-    out.put_u32(SECTIONS as u32);
+    out.put_u32(u32::try_from(sections).expect("a handful"));
     out.put_u32(crc32c::crc32c(&out));
     out
 }
@@ -289,7 +321,8 @@ fn encode_section_header(kind: u16, payload: &[u8]) -> Vec<u8> {
 /// Where bytes are damaged, and how.
 type Wrong = (usize, &'static str);
 
-fn decode_header(bytes: &[u8]) -> Result<Facts, Wrong> {
+/// The facts, and how many sections follow.
+fn decode_header(bytes: &[u8]) -> Result<(Facts, usize), Wrong> {
     let ended = |_: Malformed| (bytes.len(), "the file ends within its header");
     let mut fields = Reader::new(bytes);
     let header = fields.take(HEADER_LEN - 4).map_err(ended)?;
@@ -315,17 +348,18 @@ fn decode_header(bytes: &[u8]) -> Result<Facts, Wrong> {
     if facts.since.is_some_and(|since| since >= facts.at) {
         return Err((16, "it continues a later checkpoint"));
     }
-    if sections as usize != SECTIONS {
+    let sections = sections as usize;
+    if ![SECTIONS_WITHOUT_RUNS, SECTIONS].contains(&sections) {
         return Err((48, "another number of sections"));
     }
-    Ok(facts)
+    Ok((facts, sections))
 }
 
 fn decode(bytes: Vec<u8>) -> Result<Saved, Wrong> {
-    let facts = decode_header(&bytes)?;
+    let (facts, count) = decode_header(&bytes)?;
     let mut at = HEADER_LEN;
     let mut sections = [const { 0..0 }; SECTIONS];
-    for (want, section) in (1_u32..).zip(&mut sections) {
+    for (want, section) in (1_u32..).zip(&mut sections[..count]) {
         let ended = |_: Malformed| (at, "the file ends within a section");
         let mut fields = Reader::new(&bytes[at..]);
         let head = fields.take(SECTION_HEADER_LEN - 4).map_err(ended)?;

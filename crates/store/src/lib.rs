@@ -25,6 +25,7 @@ mod recovery;
 mod replay;
 mod restore;
 pub mod retention;
+pub mod runs;
 mod salvage;
 mod segment;
 mod snapshot;

@@ -22,6 +22,7 @@ use crate::lock::{Lock, Node};
 use crate::recovery::io_error;
 use crate::restore::{Restored, restore};
 use crate::retention::Policy;
+use crate::runs::Runs;
 use crate::staged::Staged;
 use crate::tail::Tail;
 use crate::writer::{Stage, Turn};
@@ -288,6 +289,18 @@ impl Log {
     /// Saves what is applied, so that a restart has little to replay. Also done every `checkpoint_bytes`, and at close.
     pub fn checkpoint(&self) -> io::Result<()> {
         self.core.checkpoint()
+    }
+
+    /// Large files of the owner's that checkpoints name.
+    #[must_use]
+    pub fn runs(&self) -> Runs {
+        Runs::new(self.core.disk.clone())
+    }
+
+    /// Where the oldest checkpoint kept stands; zero if there is none. Runs that no later one names can be removed. May wait
+    /// for a checkpoint that is being written.
+    pub fn oldest_checkpoint(&self) -> io::Result<LogOffset> {
+        self.core.oldest_checkpoint()
     }
 
     /// No message kept was stored before this. `None`: there is none.

@@ -85,7 +85,13 @@ impl Core {
         // All below `at` was synced before it was applied.
         let committed = self.committed().max(at);
         let facts = Facts { at, since, epoch: self.epoch, start: self.start(), committed };
-        Some(Checkpoint { facts, queues: saved_queues, units, projections: self.observer.save() })
+        let projections = self.observer.save();
+        Some(Checkpoint { facts, queues: saved_queues, units, projections, runs: self.observer.saved_runs() })
+    }
+
+    /// Where the oldest checkpoint kept stands; zero if there is none.
+    pub fn oldest_checkpoint(&self) -> io::Result<LogOffset> {
+        self.checkpoints.lock().oldest()
     }
 
     /// Up to where the log may be trimmed by `policy`.

@@ -15,6 +15,8 @@ pub struct Staged {
     pub(crate) bytes: Vec<u8>,
     pub(crate) entries: Vec<StagedEntry>,
     pub(crate) keys: Vec<u64>,
+    /// Appended also while the disk is full.
+    pub(crate) frees: bool,
 }
 
 pub(crate) struct StagedEntry {
@@ -94,7 +96,13 @@ impl Staged {
 
     /// Forgets all entries and keeps the memory.
     pub fn clear(&mut self) {
+        self.frees = false;
         self.truncate(0);
+    }
+
+    /// What is staged lets a segment go: it is appended also while the disk is full and other messages are refused.
+    pub fn frees_a_segment(&mut self) {
+        self.frees = true;
     }
 
     /// Gives up the entries from index `entries` on.

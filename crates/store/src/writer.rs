@@ -226,7 +226,10 @@ impl Core {
         if self.failed() {
             return Err(AppendError::Failed);
         }
-        if self.disk_full.load(Ordering::Relaxed) && staged.entries.iter().any(|entry| entry.message.is_some()) {
+        if self.disk_full.load(Ordering::Relaxed)
+            && !staged.frees
+            && staged.entries.iter().any(|entry| entry.message.is_some())
+        {
             return Err(AppendError::DiskFull);
         }
         let now = (self.clock)();

@@ -6,12 +6,13 @@ use store::{AppendError, Read, ReadError, Staged};
 use tracing::{error, warn};
 
 use crate::broker::Broker;
+use crate::jobs::settle_timers::read_entries;
 use crate::state::timers::Due;
 
 /// Timers of one append.
 const BATCH_MAX: usize = 256;
 
-/// Bytes of one append after which the next batch begins; far below the limit of an append.
+/// Bytes of one append, unless one message is larger; a small segment takes less.
 const BATCH_BYTES: usize = 1024 * 1024;
 
 /// Room in an append for the record that the timers of a batch are done: 8 bytes each.
@@ -20,36 +21,55 @@ const DONE_BYTES: usize = 16 * BATCH_MAX;
 /// How long to wait after a failed append or read before trying again.
 const BACK_OFF: Millis = Millis(1_000);
 
-/// The longest sleep: a timer scheduled meanwhile is noticed after it.
-const IDLE: Millis = Millis(20);
+/// The longest sleep. Who schedules an earlier timer wakes the job; a clock that is set wakes nobody.
+const IDLE: Millis = Millis(500);
 
 impl Broker {
     /// One round, on a thread that may read the disk. Answers how long to wait before the next one.
     pub fn deliver_timed(&self, now: Timestamp, staged: &mut Staged) -> Millis {
         loop {
+            if let Err(error) = self.read_ahead() {
+                error!(%error, "timers cannot be read; stop the broker and delete its folder state: the log has them all");
+                return BACK_OFF;
+            }
             let due = self.machines.timers.lock().take_due(now, BATCH_MAX);
             if due.is_empty() {
-                return self.machines.timers.lock().next_due().map_or(IDLE, |next| next.since(now).min(IDLE));
+                return self.machines.timers.lock().sleep(now.after(IDLE)).since(now);
             }
-            if let Err(failed) = self.deliver(&due, staged) {
-                warn!(error = %failed, timers = due.len(), "due messages wait: the append failed");
-                let taken = due.deliver.iter().map(|(timer, _)| *timer).chain(due.recalled);
-                self.machines.timers.lock().release(taken);
-                return BACK_OFF;
+            match self.deliver(&due, staged) {
+                Ok(true) => {}
+                Ok(false) => return BACK_OFF,
+                Err(failed) => {
+                    warn!(error = %failed, timers = due.len(), "due messages wait: the append failed");
+                    let taken = due.deliver.iter().map(|(timer, _)| *timer).chain(due.recalled);
+                    self.machines.timers.lock().release(taken);
+                    return BACK_OFF;
+                }
             }
         }
     }
 
-    fn deliver(&self, due: &Due, staged: &mut Staged) -> Result<(), AppendError> {
+    /// Reads from files what comes next.
+    fn read_ahead(&self) -> Result<(), ReadError> {
+        loop {
+            let Some(want) = self.machines.timers.lock().wants() else { return Ok(()) };
+            let entries = read_entries(&self.log.runs().open(want.run)?, want.from, want.max)?;
+            self.machines.timers.lock().read(&want, &entries);
+        }
+    }
+
+    /// Answers whether all of it could be read; what could not waits.
+    fn deliver(&self, due: &Due, staged: &mut Staged) -> Result<bool, AppendError> {
         staged.clear();
         let (mut done, mut record) = (due.recalled.clone(), Vec::new());
-        let room = self.log.append_bytes_max() - DONE_BYTES;
+        let mut readable = true;
+        let room = BATCH_BYTES.min(self.log.append_bytes_max()) - DONE_BYTES;
         for (index, &(timer, _)) in due.deliver.iter().enumerate() {
             record.clear();
             let before = staged.len();
             match self.log.read_at(timer, Read::Wait, &mut record) {
                 Ok(()) => match self.stage_due(&record, staged) {
-                    Ok(Some(_)) => self.counters.timers_delivered.add(1),
+                    Ok(Some(_)) => {}
                     Ok(None) => warn!(%timer, "a timed message has no topic to go to any more: dropped"),
                     Err(failed) => error!(%timer, error = %failed, "a timed message cannot be stored: dropped"),
                 },
@@ -59,26 +79,24 @@ impl Broker {
                 Err(failed @ (ReadError::WouldBlock | ReadError::Io { .. })) => {
                     warn!(%timer, error = %failed, "a timed message cannot be read now");
                     self.machines.timers.lock().release([timer]);
+                    readable = false;
                     continue;
                 }
             }
             if staged.bytes_len() > room && before > 0 {
-                // Small segments: it goes with the next batch.
+                // It goes with the next batch. A small segment takes small appends.
                 staged.truncate(before);
                 self.machines.timers.lock().release(due.deliver[index..].iter().map(|(timer, _)| *timer));
                 break;
             }
             done.push(timer);
-            if staged.bytes_len() >= BATCH_BYTES {
-                let rest = due.deliver[index + 1..].iter().map(|(timer, _)| *timer);
-                self.machines.timers.lock().release(rest);
-                break;
-            }
         }
-        if done.is_empty() {
-            return Ok(());
+        if !done.is_empty() {
+            let delivered = staged.len() as u64;
+            self.stage_timers_done(done, staged);
+            self.log.append(staged)?;
+            self.counters.timers_delivered.add(delivered);
         }
-        self.stage_timers_done(done, staged);
-        self.log.append(staged).map(|_| ())
+        Ok(readable)
     }
 }

@@ -1,15 +1,20 @@
 //! Before a segment goes, every live fact whose newest record lies in it is appended again: the log stays self-sufficient.
 //! (Where the numbering of queues goes on is the store's own fact; it sees to that itself.)
 
+use std::sync::atomic::Ordering;
+
 use model::record::message::{Message, NewMessage};
 use model::record::system::System;
 use model::{LogOffset, Timestamp};
+use store::runs::RunId;
 use store::{AppendError, Policy, Read, ReadError, Staged};
 use tracing::{info, warn};
 
 use crate::broker::Broker;
+use crate::jobs::settle_timers::Reading;
 use crate::ops::send::Content;
 use crate::state::halves::{Half, Reservation};
+use crate::state::timers::Entry;
 
 /// Why retention could not finish; it tries again at its next round.
 #[derive(Debug, thiserror::Error)]
@@ -26,11 +31,14 @@ pub enum Error {
     Half(#[from] crate::ops::send::Error),
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    #[error("timers are merged faster than they can be looked at")]
+    Busy,
 }
 
 impl Broker {
     /// One round: trims the log by `policy`. Answers where it starts now.
     pub fn retain(&self, policy: &Policy, now: Timestamp, staged: &mut Staged) -> Result<LogOffset, Error> {
+        self.watch_timers(policy);
         let Some(limit) = self.log.expired(now, policy)? else { return Ok(self.log.start()) };
         // A full disk takes no messages: then what is in flight is lost with its segment, or nothing would ever be freed.
         if self.machines.inflight.lock().hasten_below(limit, now) && !self.log.disk_full() {
@@ -39,6 +47,7 @@ impl Broker {
         }
         let end = self.rescue_facts(limit, staged)?;
         self.progress.wait_for(&self.log, end);
+        self.machines.timers.lock().recalls_told_again(limit);
         if self.machines.timers.lock().any_taken_below(limit) {
             // Being delivered right now: their records are still needed.
             return Ok(self.log.start());
@@ -47,6 +56,21 @@ impl Broker {
         self.log.trim(limit)?;
         info!(from = %before, to = %self.log.start(), "old segments deleted");
         Ok(self.log.start())
+    }
+
+    /// New timed messages are refused while those that wait take more than half of what the log may have: they stay, so what
+    /// is not waiting would have no place.
+    fn watch_timers(&self, policy: &Policy) {
+        let budget = match (policy.bytes_max, self.log.space()) {
+            (Some(bytes_max), _) => bytes_max,
+            (None, Ok(space)) => space.total / 100 * u64::from(policy.reclaim_percent),
+            (None, Err(_)) => return,
+        };
+        let waiting = self.machines.timers.lock().bytes();
+        let full = waiting > budget / 2;
+        if full != self.timers_full.swap(full, Ordering::Relaxed) {
+            warn!(waiting, budget, full, "timed messages that wait may take half of the log");
+        }
     }
 
     /// Appends again what is alive below `limit`. Answers the end of the last append.
@@ -81,24 +105,7 @@ impl Broker {
             }
             end = self.log.append(staged)?.end;
         }
-        // Not in the head of the loop: there the lock would be held until its end, and the loop takes it again.
-        let timers = self.machines.timers.lock().below(limit);
-        for (timer, due, key) in timers {
-            if !self.machines.timers.lock().take(timer, due) {
-                continue;
-            }
-            let rescued = self.rescue_timer(timer, due, key, staged);
-            if rescued.is_err() {
-                self.machines.timers.lock().release([timer]);
-            }
-            match rescued {
-                Ok(appended) => end = appended,
-                Err(Error::Read(error)) => {
-                    warn!(%timer, %error, "a timed message cannot be kept: lost with its segment")
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        end = end.max(self.rescue_timers(limit, staged)?);
         let below = self.machines.halves.lock().below(limit);
         for half in below {
             match self.rescue_half(half, staged) {
@@ -110,6 +117,60 @@ impl Broker {
             }
         }
         Ok(end)
+    }
+
+    /// Moves what waits for its time below `limit`.
+    fn rescue_timers(&self, limit: LogOffset, staged: &mut Staged) -> Result<LogOffset, Error> {
+        let mut end = LogOffset::ZERO;
+        let in_tree = self.machines.timers.lock().head_below(limit);
+        for entry in in_tree {
+            if let Some(appended) = self.rescue_entry(None, entry, staged)? {
+                end = end.max(appended);
+            }
+        }
+        // A run that is merged meanwhile is looked at again, in the one it has become part of.
+        'look: for _ in 0..LOOKS_MAX {
+            let sources = self.machines.timers.lock().sources();
+            for (run, source, at) in sources {
+                let mut reading = Reading::of(&self.log.runs(), run, source, at)?;
+                while let Some(entry) = reading.next()? {
+                    if self.machines.timers.lock().is_below(&entry, limit) {
+                        match self.rescue_entry(Some(run), entry, staged)? {
+                            Some(appended) => end = end.max(appended),
+                            None => continue 'look,
+                        }
+                    }
+                }
+            }
+            return Ok(end);
+        }
+        Err(Error::Busy)
+    }
+
+    /// Appends again what an entry stands for. `None`: its run is gone.
+    fn rescue_entry(&self, run: Option<RunId>, entry: Entry, staged: &mut Staged) -> Result<Option<LogOffset>, Error> {
+        let Some(timer) = entry.what.message() else {
+            staged.clear();
+            staged.system(&System::TimerRecalled { due: entry.due, key: entry.key });
+            return Ok(Some(self.log.append(staged)?.end));
+        };
+        match self.machines.timers.lock().take(run, entry) {
+            Some(true) => {}
+            Some(false) => return Ok(Some(LogOffset::ZERO)),
+            None => return Ok(None),
+        }
+        let rescued = self.rescue_timer(timer, entry.due, entry.key, staged);
+        if rescued.is_err() {
+            self.machines.timers.lock().release([timer]);
+        }
+        match rescued {
+            Ok(appended) => Ok(Some(appended)),
+            Err(Error::Read(error @ (ReadError::NotFound { .. } | ReadError::Damaged { .. }))) => {
+                warn!(%timer, %error, "a timed message cannot be kept: lost with its segment");
+                Ok(Some(LogOffset::ZERO))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// A half that is about to be resolved must not come back to life behind that: it is reserved until it is moved.
@@ -133,6 +194,7 @@ impl Broker {
         let message = Message::parse(&record).ok_or(ReadError::NotFound { at: half.at })?;
         staged.clear();
         self.stage_half_again(id, half, &message, staged)?;
+        staged.frees_a_segment();
         Ok(self.log.append(staged)?.end)
     }
 
@@ -168,9 +230,13 @@ impl Broker {
             return Err(ReadError::NotFound { at: timer }.into());
         }
         staged.system(&System::TimerMoved { from: timer, due, key });
+        staged.frees_a_segment();
         Ok(self.log.append(staged)?.end)
     }
 }
 
 /// Records of one append, so that a million topics do not make an append of hundreds of megabytes.
 const RECORDS_PER_APPEND: usize = 1_000;
+
+/// Looks at all runs before retention gives up until its next round.
+const LOOKS_MAX: usize = 20;

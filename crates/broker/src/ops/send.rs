@@ -117,6 +117,10 @@ pub enum Error {
     TooFar { delay: Millis, max: Millis },
     #[error("the message is illegal: the message it takes back is due already")]
     RecallTooLate,
+    #[error(
+        "timed messages that wait take half of the disk: no more are taken until some are delivered; see storage.max_bytes"
+    )]
+    TimersFull,
     #[error("please go away: the broker is shutting down")]
     Draining,
 }
@@ -180,6 +184,9 @@ impl Broker {
         let sent_back = request.reconsume_times > 0 && matches!(when, When::Level(_));
         if known.transaction && !sent_back {
             when = When::Committed { check_at: self.check_half(request.properties, now)? };
+        }
+        if matches!(when, When::At(_)) && self.timers_full.load(Ordering::Relaxed) {
+            return Err(Error::TimersFull);
         }
         let destination = self.destination(topic, queue, when, request, now)?;
         let made = if known.unique_key.is_none() { Some(self.unique_keys.next()) } else { None };

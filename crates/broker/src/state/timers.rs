@@ -5,11 +5,19 @@
 //!
 //! A recall is kept as an entry in front of the timers of its second. When its second begins it is remembered until the
 //! second is over, and timers with its key are answered as recalled instead of due.
+//!
+//! Memory: what is soon due stands in a tree of at most [`HEAD_MAX`] entries; the rest in [`runs`] of 24 bytes an entry, which
+//! `jobs/settle_timers` writes to files. Nothing of that is a fact: a replay makes other runs of the same timers.
+
+pub mod runs;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use model::record::codec::{Malformed, Put, Reader};
 use model::{LogOffset, Millis, Timestamp};
+use store::runs::RunId;
+
+use runs::{LeftOut, Merge, RunSet, Source, Want};
 
 /// The key of messages that nobody can recall: delay levels and retries.
 pub const NO_KEY: u64 = 0;
@@ -39,13 +47,45 @@ impl Slot {
     }
 }
 
-/// What waits. Recalls sort before the messages of their moment.
+/// What waits, by the log offset of the record that says so. Recalls sort before the messages of their moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum What {
-    /// By the log offset of the record that says so.
-    Recall(LogOffset),
-    Message(LogOffset),
+pub struct What(u64);
+
+const MESSAGE: u64 = 1 << 63;
+
+impl What {
+    fn of_message(at: LogOffset) -> What {
+        What(at.0 | MESSAGE)
+    }
+
+    fn of_recall(at: LogOffset) -> What {
+        What(at.0)
+    }
+
+    fn at(self) -> LogOffset {
+        LogOffset(self.0 & !MESSAGE)
+    }
+
+    /// The message, if it is one.
+    #[must_use]
+    pub fn message(self) -> Option<LogOffset> {
+        (self.0 & MESSAGE != 0).then(|| self.at())
+    }
 }
+
+/// A timer or a recall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    pub due: Timestamp,
+    pub what: What,
+    pub key: u64,
+}
+
+/// Millions of them are kept.
+const _: () = assert!(size_of::<Entry>() == runs::ENTRY_LEN);
+
+/// Entries of the tree; then the later half becomes a run.
+const HEAD_MAX: usize = 64 * 1_024;
 
 /// What has come due, all of it reserved until `TimersDone` confirms or [`Timers::release`] gives it back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,24 +121,60 @@ pub enum NoRecall {
 const RECALLS_SPARE: usize = 1_024;
 
 /// Messages waiting for their time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Timers {
-    waiting: BTreeMap<(Timestamp, What), u64>,
+    head_max: usize,
+    head: BTreeSet<Entry>,
+    runs: RunSet,
     /// Taken by a job, not yet confirmed. Reservations: they die with the process.
-    taken: HashMap<LogOffset, (Timestamp, u64)>,
+    taken: HashMap<LogOffset, Entry>,
     /// Done before they were taken, as a replay has it.
     done: HashSet<LogOffset>,
+    /// Taken out of the midst of a run, where their entries still stand.
+    lifted: HashSet<LogOffset>,
     /// Recalls of seconds that have begun, with the records that say so.
     recalled: BTreeMap<Slot, HashMap<u64, LogOffset>>,
     /// Recalls that are about to be appended, and since when. Reservations, too.
     recalling: HashMap<(Slot, u64), Timestamp>,
     /// The latest moment that was asked for: what was due then may be on its way.
     asked: Timestamp,
+    /// Until when the delivering job sleeps.
+    sleeps_until: Timestamp,
     messages: usize,
+    /// Bytes of the waiting records: exact when they are scheduled, by their mean when they are done.
+    bytes: u64,
     recalls: usize,
+    /// Recalls whose records lie below have been told again by retention.
+    recalls_from: LogOffset,
+}
+
+impl Default for Timers {
+    fn default() -> Timers {
+        Timers::with_head(HEAD_MAX)
+    }
 }
 
 impl Timers {
+    /// Timers whose tree has less than `head_max` entries.
+    fn with_head(head_max: usize) -> Timers {
+        Timers {
+            head_max,
+            head: BTreeSet::new(),
+            runs: RunSet::default(),
+            taken: HashMap::new(),
+            done: HashSet::new(),
+            lifted: HashSet::new(),
+            recalled: BTreeMap::new(),
+            recalling: HashMap::new(),
+            asked: Timestamp::default(),
+            sleeps_until: Timestamp::default(),
+            messages: 0,
+            bytes: 0,
+            recalls: 0,
+            recalls_from: LogOffset::ZERO,
+        }
+    }
+
     /// Messages that wait or are on their way.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -110,75 +186,100 @@ impl Timers {
         self.messages == 0
     }
 
-    /// When there is something to do next. Not later than the next message is due.
+    /// About how many bytes of log they need.
     #[must_use]
-    pub fn next_due(&self) -> Option<Timestamp> {
-        self.waiting.first_key_value().map(|((due, _), _)| *due)
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
-    /// Reserves at most `max` messages that are due at `now`.
+    /// When there is something to do next, as far as is known without the disk. Not later than the next message is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let fronts = [self.head.first().copied(), self.runs.first_known()];
+        fronts.into_iter().flatten().map(|entry| entry.due).min()
+    }
+
+    /// Answers until when to sleep: the next time, or `latest`. [`Timers::scheduled`] says if that changes.
+    pub fn sleep(&mut self, latest: Timestamp) -> Timestamp {
+        self.sleeps_until =
+            if self.runs.is_blind() { self.asked } else { latest.min(self.next_due().unwrap_or(latest)) };
+        self.sleeps_until
+    }
+
+    /// Reserves at most `max` messages that are due at `now`. Fewer may be answered than there are if entries are wanted
+    /// from the disk first.
     pub fn take_due(&mut self, now: Timestamp, max: usize) -> Due {
         self.asked = self.asked.max(now);
         let (mut due, mut held) = (Due::default(), Vec::new());
         while due.len() < max
-            && let Some(first) = self.waiting.first_entry()
-            && first.key().0 <= now
+            && let Some((entry, in_run)) = self.first()
+            && entry.due <= now
         {
-            let ((at, what), key) = first.remove_entry();
-            match what {
-                What::Recall(record) => {
-                    self.recalls -= 1;
-                    self.recalled.entry(Slot::of(at)).or_default().insert(key, record);
-                }
-                What::Message(timer) if self.done.remove(&timer) => {}
-                What::Message(_) if self.is_recalling(at, key, now) => held.push(((at, what), key)),
-                What::Message(timer) => {
-                    self.taken.insert(timer, (at, key));
-                    if key != NO_KEY && self.recalled.get(&Slot::of(at)).is_some_and(|keys| keys.contains_key(&key)) {
-                        due.recalled.push(timer);
-                    } else {
-                        due.deliver.push((timer, at));
-                    }
-                }
+            if in_run {
+                self.runs.pop(entry);
+            } else {
+                self.head.pop_first();
+            }
+            let Some(timer) = entry.what.message() else {
+                self.recalls = self.recalls.saturating_sub(1);
+                self.recalled.entry(Slot::of(entry.due)).or_default().insert(entry.key, entry.what.at());
+                continue;
+            };
+            if in_run && self.lifted.remove(&timer) || self.done.remove(&timer) {
+                continue;
+            }
+            if self.is_recalling(&entry, now) {
+                held.push(entry);
+                continue;
+            }
+            self.taken.insert(timer, entry);
+            if self.is_recalled(&entry) {
+                due.recalled.push(timer);
+            } else {
+                due.deliver.push((timer, entry.due));
             }
         }
-        self.waiting.extend(held);
+        self.head.extend(held);
         self.forget_old_recalls(now);
         due
     }
 
-    fn is_recalling(&mut self, at: Timestamp, key: u64, now: Timestamp) -> bool {
+    /// The first entry, and whether it is a run's. `None` also while a run's first entry is not in memory.
+    fn first(&self) -> Option<(Entry, bool)> {
+        let of_head = self.head.first().copied();
+        let of_runs = self.runs.first().ok()?;
+        match (of_head, of_runs) {
+            (Some(head), Some(run)) if head < run => Some((head, false)),
+            (_, Some(run)) => Some((run, true)),
+            (head, None) => head.map(|head| (head, false)),
+        }
+    }
+
+    fn is_recalled(&self, entry: &Entry) -> bool {
+        entry.key != NO_KEY && self.recalled.get(&Slot::of(entry.due)).is_some_and(|keys| keys.contains_key(&entry.key))
+    }
+
+    fn is_recalling(&mut self, entry: &Entry, now: Timestamp) -> bool {
         if self.recalling.is_empty() {
             return false;
         }
         self.recalling.retain(|_, since| now.since(*since) < RECALL_WAIT);
-        self.recalling.contains_key(&(Slot::of(at), key))
+        self.recalling.contains_key(&(Slot::of(entry.due), entry.key))
     }
 
     /// A recall has no effect any more when its second is over and nothing of it is left.
     fn forget_old_recalls(&mut self, now: Timestamp) {
-        while let Some(oldest) = self.recalled.first_entry()
-            && oldest.key().end() < now
-            && self.taken.is_empty()
-            && self.waiting.first_key_value().is_none_or(|((due, _), _)| *due > oldest.key().end())
-        {
-            oldest.remove();
+        if self.recalled.is_empty() || !self.taken.is_empty() || self.runs.is_blind() {
+            return;
         }
-    }
-
-    /// Takes one waiting message that is due at `due`, so that nobody else does. False: it is not there any more.
-    pub fn take(&mut self, timer: LogOffset, due: Timestamp) -> bool {
-        let Some(key) = self.waiting.remove(&(due, What::Message(timer))) else { return false };
-        self.taken.insert(timer, (due, key));
-        true
+        let next = self.next_due();
+        self.recalled.retain(|slot, _| slot.end() >= now || next.is_some_and(|next| next <= slot.end()));
     }
 
     /// Releases timers whose delivery could not be appended.
     pub fn release(&mut self, timers: impl IntoIterator<Item = LogOffset>) {
         for timer in timers {
-            if let Some((due, key)) = self.taken.remove(&timer) {
-                self.waiting.insert((due, What::Message(timer)), key);
-            }
+            self.head.extend(self.taken.remove(&timer));
         }
     }
 
@@ -194,10 +295,28 @@ impl Timers {
         Ok(())
     }
 
-    /// Applies `TimerScheduled` and `TimerSet` of the message record at `timer`.
-    pub fn scheduled(&mut self, timer: LogOffset, due: Timestamp, key: u64) {
-        self.waiting.insert((due, What::Message(timer)), key);
+    /// Applies `TimerScheduled` and `TimerSet` of the message record of `len` bytes at `timer`. True: the delivering job would
+    /// oversleep it.
+    pub fn scheduled(&mut self, timer: LogOffset, len: u32, due: Timestamp, key: u64) -> bool {
         self.messages += 1;
+        self.bytes += u64::from(len);
+        self.add(Entry { due, what: What::of_message(timer), key });
+        due < self.sleeps_until
+    }
+
+    fn add(&mut self, entry: Entry) {
+        self.head.insert(entry);
+        if self.head.len() >= self.head_max {
+            let middle = *self.head.iter().nth(self.head_max / 2).expect("it has more");
+            let later = self.head.split_off(&middle);
+            let Timers { head, runs, done, lifted, .. } = self;
+            // One that still stands in a run must not stand in another: it would be passed over there.
+            let (stay, go): (Vec<_>, Vec<_>) =
+                later.into_iter().partition(|entry| entry.what.message().is_some_and(|timer| lifted.contains(&timer)));
+            head.extend(stay);
+            let is_there = |entry: &Entry| entry.what.message().is_none_or(|timer| !done.remove(&timer));
+            runs.add(go.into_iter().filter(is_there).collect());
+        }
     }
 
     /// Applies `TimersDone`.
@@ -206,23 +325,160 @@ impl Timers {
             if self.taken.remove(timer).is_none() {
                 self.done.insert(*timer);
             }
+            self.bytes -= self.bytes / self.messages.max(1) as u64;
             self.messages = self.messages.saturating_sub(1);
         }
     }
 
     /// Applies `TimerMoved`: the message record at `timer` takes the place of the one at `from`.
     pub fn moved(&mut self, from: LogOffset, timer: LogOffset, due: Timestamp, key: u64) {
-        if self.taken.remove(&from).is_none() {
-            self.waiting.remove(&(due, What::Message(from)));
+        if self.taken.remove(&from).is_none() && !self.head.remove(&Entry { due, what: What::of_message(from), key }) {
+            self.done.insert(from);
         }
-        self.waiting.insert((due, What::Message(timer)), key);
+        self.add(Entry { due, what: What::of_message(timer), key });
     }
 
     /// Applies `TimerRecalled`, whose record stands at `at`.
     pub fn recalled(&mut self, at: LogOffset, due: Timestamp, key: u64) {
         let slot = Slot::of(due);
         self.recalling.remove(&(slot, key));
-        self.recall_waits(slot.begin(), at, key);
+        self.recalls += 1;
+        self.add(Entry { due: slot.begin(), what: What::of_recall(at), key });
+    }
+
+    pub fn save(&self, out: &mut Vec<u8>) {
+        let not =
+            |gone: &dyn Fn(LogOffset) -> bool, entry: &Entry| entry.what.message().is_none_or(|timer| !gone(timer));
+        let in_memory = self.runs.in_memory().filter(|entry| not(&|timer| self.is_gone_from_runs(timer), entry));
+        let mut loose: BTreeSet<Entry> = in_memory.collect();
+        loose.extend(self.head.iter().filter(|entry| not(&|timer| self.done.contains(&timer), entry)));
+        loose.extend(self.taken.values());
+        let begun = self.recalled.iter().flat_map(|(slot, keys)| keys.iter().map(move |entry| (slot, entry)));
+        loose.extend(begun.map(|(slot, (key, record))| Entry {
+            due: slot.begin(),
+            what: What::of_recall(*record),
+            key: *key,
+        }));
+        out.put_u64(self.messages as u64);
+        out.put_u64(self.bytes);
+        self.runs.save(out);
+        // Only files keep entries that are gone.
+        let files = !self.runs.files().is_empty();
+        let gone: BTreeSet<_> = self.done.union(&self.lifted).filter(|_| files).collect();
+        out.put_u64(gone.len() as u64);
+        gone.iter().for_each(|timer| out.put_u64(timer.0));
+        out.put_u64(loose.len() as u64);
+        loose.iter().for_each(|entry| entry.put(out));
+    }
+
+    fn is_gone_from_runs(&self, timer: LogOffset) -> bool {
+        self.done.contains(&timer) || self.lifted.contains(&timer)
+    }
+
+    pub fn load(&mut self, fields: &mut Reader<'_>) -> Result<(), Malformed> {
+        self.messages = usize::try_from(fields.u64()?).unwrap_or(usize::MAX);
+        self.bytes = fields.u64()?;
+        self.runs.load(fields)?;
+        for _ in 0..fields.u64()? {
+            self.lifted.insert(LogOffset(fields.u64()?));
+        }
+        // Last: they may become runs, and what is lifted must not.
+        for _ in 0..fields.u64()? {
+            let entry = Entry::read(fields)?;
+            self.recalls += usize::from(entry.what.message().is_none());
+            self.add(entry);
+        }
+        Ok(())
+    }
+}
+
+/// For the jobs that keep the runs, and for retention.
+impl Timers {
+    /// Entries to be read from a file for [`Timers::read`].
+    #[must_use]
+    pub fn wants(&self) -> Option<Want> {
+        self.runs.wants()
+    }
+
+    /// Takes what was read.
+    pub fn read(&mut self, want: &Want, entries: &[Entry]) {
+        self.runs.read(want, entries);
+    }
+
+    /// What should become one run now, if anything.
+    pub fn plan_merge(&mut self) -> Option<Merge> {
+        let Timers { runs, done, lifted, .. } = self;
+        let gone = || done.union(lifted).copied().collect();
+        runs.plan_merge(done.len() + lifted.len(), gone, self.recalls_from)
+    }
+
+    /// The merge could not be written.
+    pub fn give_up_merge(&mut self) {
+        self.runs.give_up();
+    }
+
+    /// The merge has been written: `len` entries.
+    pub fn merged(&mut self, merge: &Merge, len: u64, left_out: &LeftOut) {
+        for timer in &left_out.messages {
+            // Lifted first: a message that was lifted, given back and done stands in the tree, too.
+            if !self.lifted.remove(timer) {
+                self.done.remove(timer);
+            }
+        }
+        self.recalls = self.recalls.saturating_sub(left_out.recalls);
+        self.runs.merged(merge, len);
+    }
+
+    /// Files that no checkpoint taken from now on names.
+    pub fn take_retired(&mut self) -> Vec<RunId> {
+        self.runs.take_retired()
+    }
+
+    /// Files that a checkpoint taken now would name.
+    #[must_use]
+    pub fn files(&self) -> Vec<RunId> {
+        self.runs.files()
+    }
+
+    /// New runs get higher numbers than `id`.
+    pub fn number_runs_above(&mut self, id: RunId) {
+        self.runs.number_above(id);
+    }
+
+    /// Entries of the tree that a record below `limit` stands for.
+    #[must_use]
+    pub fn head_below(&self, limit: LogOffset) -> Vec<Entry> {
+        let below = |entry: &&Entry| self.is_below(entry, limit);
+        self.head.iter().filter(below).copied().collect()
+    }
+
+    /// Whether the record of an entry lies below `limit` and has to be kept.
+    #[must_use]
+    pub fn is_below(&self, entry: &Entry, limit: LogOffset) -> bool {
+        let at = entry.what.at();
+        at < limit && (entry.what.message().is_some() || at >= self.recalls_from)
+    }
+
+    /// Every run, for a look at all its entries.
+    #[must_use]
+    pub fn sources(&self) -> Vec<(RunId, Source, u64)> {
+        self.runs.sources()
+    }
+
+    /// Takes a message that waits in the tree, or in `run`, so that nobody else does. `Some(false)`: it does not wait any more.
+    /// `None`: the run is gone, look again.
+    pub fn take(&mut self, run: Option<RunId>, entry: Entry) -> Option<bool> {
+        let Some(timer) = entry.what.message() else { return Some(false) };
+        if let Some(run) = run {
+            if !self.runs.is_ahead(run, &entry)? || self.is_gone_from_runs(timer) {
+                return Some(false);
+            }
+            self.lifted.insert(timer);
+        } else if self.done.contains(&timer) || !self.head.remove(&entry) {
+            return Some(false);
+        }
+        self.taken.insert(timer, entry);
+        Some(true)
     }
 
     /// Whether a message whose record lies below `limit` is taken.
@@ -231,55 +487,9 @@ impl Timers {
         self.taken.keys().any(|timer| *timer < limit)
     }
 
-    fn recall_waits(&mut self, until: Timestamp, at: LogOffset, key: u64) {
-        self.waiting.insert((until, What::Recall(at)), key);
-        self.recalls += 1;
-    }
-
-    /// Waiting messages whose record lies below `limit`.
-    #[must_use]
-    pub fn below(&self, limit: LogOffset) -> Vec<(LogOffset, Timestamp, u64)> {
-        let below = |((due, what), key): (&(Timestamp, What), &u64)| match what {
-            What::Message(timer) if *timer < limit && !self.done.contains(timer) => Some((*timer, *due, *key)),
-            What::Message(_) | What::Recall(_) => None,
-        };
-        let mut below: Vec<_> = self.waiting.iter().filter_map(below).collect();
-        below.sort_unstable();
-        below
-    }
-
-    pub fn save(&self, out: &mut Vec<u8>) {
-        let mut all = BTreeSet::new();
-        all.extend(self.waiting.iter().map(|((due, what), key)| (*due, *what, *key)));
-        all.extend(self.taken.iter().map(|(timer, (due, key))| (*due, What::Message(*timer), *key)));
-        for (slot, keys) in &self.recalled {
-            all.extend(keys.iter().map(|(key, record)| (slot.begin(), What::Recall(*record), *key)));
-        }
-        all.retain(|(_, what, _)| !matches!(what, What::Message(timer) if self.done.contains(timer)));
-        out.put_u64(all.len() as u64);
-        for (due, what, key) in all {
-            let (is_recall, at) = match what {
-                What::Recall(at) => (true, at),
-                What::Message(at) => (false, at),
-            };
-            out.put_bool(is_recall);
-            out.put_i64(due.0);
-            out.put_u64(at.0);
-            out.put_u64(key);
-        }
-    }
-
-    pub fn load(&mut self, fields: &mut Reader<'_>) -> Result<(), Malformed> {
-        for _ in 0..fields.u64()? {
-            let is_recall = fields.bool()?;
-            let (due, at, key) = (Timestamp(fields.i64()?), LogOffset(fields.u64()?), fields.u64()?);
-            if is_recall {
-                self.recall_waits(due, at, key);
-            } else {
-                self.scheduled(at, due, key);
-            }
-        }
-        Ok(())
+    /// Recalls whose records lie below `limit` have been told again.
+    pub fn recalls_told_again(&mut self, limit: LogOffset) {
+        self.recalls_from = self.recalls_from.max(limit);
     }
 }
 

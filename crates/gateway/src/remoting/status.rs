@@ -48,7 +48,7 @@ pub fn of_send(error: &send::Error) -> ResponseCode {
             ResponseCode::MESSAGE_ILLEGAL
         }
         send::Error::TooManyHalves { .. } => ResponseCode::SYSTEM_BUSY,
-        send::Error::Draining => ResponseCode::SERVICE_NOT_AVAILABLE,
+        send::Error::Draining | send::Error::TimersFull => ResponseCode::SERVICE_NOT_AVAILABLE,
     }
 }
 

@@ -46,7 +46,7 @@ fn checkpoint(at: u64, since: Option<u64>) -> Checkpoint {
         committed: LogOffset(at + 10),
     };
     let fill = u8::try_from(at % 251).unwrap();
-    Checkpoint { facts, queues: vec![fill; 5], units: vec![fill; 9], projections: vec![fill; 2] }
+    Checkpoint { facts, queues: vec![fill; 5], units: vec![fill; 9], projections: vec![fill; 2], runs: vec![] }
 }
 
 fn chain(found: &Found) -> Vec<Checkpoint> {
@@ -55,6 +55,7 @@ fn chain(found: &Found) -> Vec<Checkpoint> {
         queues: saved.queues().to_vec(),
         units: saved.units().to_vec(),
         projections: saved.projections().to_vec(),
+        runs: saved.runs(),
     };
     found.chain.iter().map(again).collect()
 }
@@ -214,4 +215,23 @@ fn version_1_keeps_its_bytes() {
     loaded.load(saved.queues()).unwrap();
     let indexes = growing::load([saved.units()], &loaded).unwrap();
     assert_eq!(indexes.values().map(OpenIndex::messages).collect::<Vec<_>>(), [7]);
+}
+
+#[test]
+fn a_checkpoint_whose_run_is_lost_or_damaged_is_passed_over() {
+    let data = Data::new();
+    let mut checkpoints = data.open().checkpoints;
+    checkpoints.write(&checkpoint(100, None)).unwrap();
+    let runs = Runs::new(data.disk.clone());
+    let mut writer = runs.create(RunId(5), 8).unwrap();
+    writer.push(&[1; 8]).unwrap();
+    writer.finish().unwrap();
+    let needs_run = Checkpoint { runs: vec![RunId(5)], ..checkpoint(200, Some(100)) };
+    checkpoints.write(&needs_run).unwrap();
+    assert_eq!(chain(&data.open()), [checkpoint(100, None), needs_run]);
+
+    runs.remove(RunId(5)).unwrap();
+    let found = data.open();
+    assert_eq!(chain(&found), [checkpoint(100, None)]);
+    assert!(found.damaged[0].reason.contains("it needs run 5"), "{}", found.damaged[0].reason);
 }

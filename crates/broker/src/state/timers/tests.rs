@@ -1,5 +1,7 @@
 use super::*;
 
+mod facts;
+
 const A: LogOffset = LogOffset(100);
 const B: LogOffset = LogOffset(200);
 const KEY: u64 = 7;
@@ -10,8 +12,8 @@ fn at(ms: i64) -> Timestamp {
 
 fn two() -> Timers {
     let mut timers = Timers::default();
-    timers.scheduled(B, at(1_000), NO_KEY);
-    timers.scheduled(A, at(2_000), KEY);
+    timers.scheduled(B, 100, at(1_000), NO_KEY);
+    timers.scheduled(A, 100, at(2_000), KEY);
     timers
 }
 
@@ -80,8 +82,8 @@ fn a_recalled_message_is_done_without_delivery_also_after_save_and_load() {
 #[test]
 fn a_recall_takes_no_other_key_and_no_other_second() {
     let mut timers = two();
-    timers.scheduled(LogOffset(400), at(2_001), KEY);
-    timers.scheduled(LogOffset(500), at(2_000), KEY + 1);
+    timers.scheduled(LogOffset(400), 100, at(2_001), KEY);
+    timers.scheduled(LogOffset(500), 100, at(2_000), KEY + 1);
     timers.recalled(LogOffset(600), at(1_001), KEY);
     let due = timers.take_due(at(9_000), 10);
     assert_eq!(due.recalled, [A]);
@@ -117,12 +119,14 @@ fn what_may_be_on_its_way_cannot_be_recalled() {
 #[test]
 fn a_moved_message_waits_at_its_new_place_and_keeps_its_recall() {
     let mut timers = two();
-    assert_eq!(timers.below(LogOffset(150)), [(A, at(2_000), KEY)]);
-    assert!(timers.take(A, at(2_000)));
-    assert!(!timers.take(A, at(2_000)), "one job only");
+    let [entry] = timers.head_below(LogOffset(150))[..] else { panic!("one is below") };
+    assert_eq!((entry.what.message(), entry.due, entry.key), (Some(A), at(2_000), KEY));
+    assert_eq!(timers.take(None, entry), Some(true));
+    assert_eq!(timers.take(None, entry), Some(false), "one job only");
+    assert!(timers.any_taken_below(LogOffset(150)));
     timers.recalled(LogOffset(300), at(2_000), KEY);
     timers.moved(A, LogOffset(900), at(2_000), KEY);
-    assert_eq!(timers.below(LogOffset(150)), []);
+    assert_eq!(timers.head_below(LogOffset(150)), []);
     let due = timers.take_due(at(5_000), 10);
     assert_eq!((due.deliver, due.recalled), (vec![(B, at(1_000))], vec![LogOffset(900)]));
 }
