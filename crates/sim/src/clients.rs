@@ -9,11 +9,13 @@ mod admin;
 mod ordered;
 mod plain;
 mod producer;
+mod transactions;
 
 use admin::Admin;
 use ordered::Ordered;
 use plain::Plain;
 use producer::Producer;
+use transactions::Transactions;
 
 /// What a client is.
 #[derive(Clone, Debug)]
@@ -22,6 +24,7 @@ pub enum Role {
     Producer {
         uniform: bool,
     },
+    Transactions,
     /// Consumes these queues for the plain group.
     Plain(Vec<Queue>),
     Ordered,
@@ -31,6 +34,7 @@ pub enum Role {
 /// A client at work.
 pub enum Client {
     Producer(Producer),
+    Transactions(Transactions),
     Plain(Plain),
     Ordered(Ordered),
     Admin(Admin),
@@ -42,6 +46,7 @@ impl Client {
     pub fn new(role: &Role, number: u32) -> Client {
         match role {
             Role::Producer { uniform } => Client::Producer(Producer::new(number, *uniform)),
+            Role::Transactions => Client::Transactions(Transactions::new(number)),
             Role::Plain(queues) => Client::Plain(Plain::new(queues.clone())),
             Role::Ordered => Client::Ordered(Ordered::default()),
             Role::Admin => Client::Admin(Admin),
@@ -52,6 +57,7 @@ impl Client {
     pub fn next(&mut self, now_us: u64, rng: &mut Rng) -> Option<Op> {
         match self {
             Client::Producer(producer) => Some(producer.next(rng)),
+            Client::Transactions(transactions) => Some(transactions.next(rng)),
             Client::Plain(plain) => plain.next(rng),
             Client::Ordered(ordered) => ordered.next(now_us, rng),
             Client::Admin(admin) => admin.next(rng),
@@ -62,6 +68,7 @@ impl Client {
     pub fn heard(&mut self, op: &Op, answer: Option<&Answer>, asked_us: u64, rng: &mut Rng) {
         match self {
             Client::Producer(_) | Client::Admin(_) => {}
+            Client::Transactions(transactions) => transactions.heard(op, answer, rng),
             Client::Plain(plain) => plain.heard(op, answer, rng),
             Client::Ordered(ordered) => ordered.heard(op, answer, asked_us),
         }

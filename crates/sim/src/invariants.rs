@@ -18,13 +18,14 @@ mod order;
 mod phantom;
 #[cfg(test)]
 mod testing;
+mod transaction;
 mod twice;
 mod undead;
 
 /// A rule: what is wrong, if something is.
 type Rule = fn(&History, &Drained) -> Result<(), String>;
 
-const RULES: [(&str, Rule); 14] = [
+const RULES: [(&str, Rule); 15] = [
     ("acked after failure", acked_after_failure::check),
     ("phantom", phantom::check),
     ("lost", lost::check),
@@ -38,6 +39,7 @@ const RULES: [(&str, Rule); 14] = [
     ("delivered", delivered::check),
     ("fifo", fifo::check),
     ("ghost", ghost::check),
+    ("transaction", transaction::check),
     ("undead", undead::check),
 ];
 

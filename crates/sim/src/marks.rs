@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Things that sometimes happen, by name.
-pub const ALL: [&str; 25] = [
+pub const ALL: [&str; 27] = [
     "answer lost",
     "batch sent",
     "clean restart",
@@ -27,6 +27,8 @@ pub const ALL: [&str; 25] = [
     "sync failed",
     "tail cut",
     "topic deleted",
+    "transaction committed",
+    "transaction rolled back",
     "unknown send found",
     "unknown send not found",
 ];

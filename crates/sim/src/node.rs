@@ -230,6 +230,15 @@ impl Node {
         Some(broker.deliver_timed(now, staged))
     }
 
+    /// The job for half messages that nobody resolves. Their producers cannot be asked here: it can only give them up.
+    pub fn check_halves(&mut self) {
+        let now = self.now();
+        if let Some(Process { broker, staged, .. }) = &mut self.process {
+            staged.clear();
+            broker.check_halves(now, staged);
+        }
+    }
+
     /// The job for consumer offsets that nobody waits for.
     pub fn write_offsets(&mut self) {
         if let Some(Process { broker, staged, .. }) = &mut self.process {

@@ -42,6 +42,19 @@ pub enum Op {
         ids: Vec<u64>,
         level: u32,
     },
+    /// The first half of a transaction: a message that nobody sees before its commit.
+    SendHalf {
+        to: Queue,
+        id: u64,
+    },
+    /// What becomes of the half message that was answered at `half` and `queue_offset`.
+    EndTransaction {
+        to: Queue,
+        id: u64,
+        half: LogOffset,
+        queue_offset: u64,
+        commit: bool,
+    },
     /// `commit` is a consumer offset committed along with the pull.
     Pull {
         group: &'static str,
@@ -106,6 +119,11 @@ pub enum Answer {
     /// The queue offset of the first message; those of a batch follow it. `None`: it is delayed and has none yet.
     Sent {
         first: Option<u64>,
+    },
+    /// Where the half message is.
+    Half {
+        at: LogOffset,
+        queue_offset: u64,
     },
     Pulled {
         found: Vec<Seen>,

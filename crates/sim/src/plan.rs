@@ -68,6 +68,8 @@ pub struct Plan {
     pub uniform: bool,
     /// How long a sync takes at most.
     pub sync_us: u64,
+    /// There is a producer of transactions.
+    pub transactions: bool,
     /// Topics are deleted and created, offsets are reset.
     pub admin: bool,
     /// Messages are kept so long.
@@ -113,6 +115,7 @@ impl Plan {
             twice_per_mille: if network { rng.below(60) } else { 0 },
             troubles,
             uniform: false,
+            transactions: rng.once_in(2),
             sync_us: SYNC_US,
             admin: rng.once_in(2),
             keep_ms: if rng.once_in(2) { KEEP_ALL_MS } else { between(rng, 3_000, 15_000) },
@@ -133,6 +136,7 @@ impl Plan {
             twice_per_mille: 0,
             troubles: vec![(Trouble::LosePower, between(rng, 100, 1_000))],
             uniform: true,
+            transactions: false,
             sync_us: SYNC_SLOW_US,
             admin: false,
             keep_ms: KEEP_ALL_MS,

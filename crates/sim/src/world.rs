@@ -139,6 +139,9 @@ impl World {
         let second = queues.split_off(TOPICS.len());
         let mut roles = vec![Role::Plain(queues), Role::Plain(second), Role::Ordered, Role::Ordered];
         roles.extend((0..self.plan.producers).map(|_| Role::Producer { uniform: self.plan.uniform }));
+        if self.plan.transactions {
+            roles.push(Role::Transactions);
+        }
         if self.plan.admin {
             roles.push(Role::Admin);
         }
@@ -363,6 +366,9 @@ impl World {
     fn mark_answer(&mut self, call: usize, answer: Option<&Answer>) {
         match (&self.history.calls[call].op, answer) {
             (Op::Lock { .. }, Some(Answer::Locked(false))) => self.marks.hit("queue lock refused"),
+            (Op::EndTransaction { commit, .. }, Some(_)) => {
+                self.marks.hit(if *commit { "transaction committed" } else { "transaction rolled back" });
+            }
             (Op::Delete { .. }, Some(_)) => self.marks.hit("topic deleted"),
             (Op::Pull { group: PLAIN, .. }, Some(Answer::Pulled { reset: true, .. })) => {
                 self.marks.hit("consumer offset reset");
@@ -413,6 +419,7 @@ impl World {
             }
             Work::WriteOffsets => {
                 self.node.write_offsets();
+                self.node.check_halves();
                 1_000_000
             }
             Work::ExpireAndRetain => {

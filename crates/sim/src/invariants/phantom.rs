@@ -11,6 +11,7 @@ pub fn check(history: &History, end: &Drained) -> Result<(), String> {
     for call in &history.calls {
         match &call.op {
             Op::Send { to, ids, .. } => sent.extend(ids.iter().map(|id| (*to, *id))),
+            Op::SendHalf { to, id } => _ = sent.insert((*to, *id)),
             Op::SendBack { message, .. } => given_back.extend(message.id.map(|id| (id, message.attempt + 1))),
             _ => {}
         }

@@ -1,9 +1,9 @@
 //! A request at the broker: what the gateway does for the wire, without the wire.
 
 use broker::Broker;
-use broker::ops::{consumer_offset, pull, reset_offset, send, send_back};
+use broker::ops::{consumer_offset, end_transaction, pull, reset_offset, send, send_back};
 use model::record::message::Message;
-use model::{GroupName, LogOffset, QueueId, TopicName};
+use model::{GroupName, LogOffset, QueueId, Timestamp, TopicName};
 use store::{AppendError, Read, Staged};
 
 use super::{Node, Process, Waiting, stage_topic};
@@ -30,6 +30,9 @@ struct When {
 
 const HOST: &str = "127.0.0.1:40000";
 
+/// The group of all producers of transactions.
+const PRODUCERS: &str = "producers";
+
 /// Messages of one pull.
 const PULL_MAX: usize = 32;
 
@@ -42,6 +45,10 @@ impl Node {
         let Process { broker, staged, .. } = process;
         let asked = match op {
             Op::Send { to, ids, level } => send(broker, *to, ids, *level, now, staged),
+            Op::SendHalf { to, id } => send_half(broker, *to, *id, now, staged),
+            Op::EndTransaction { half, queue_offset, commit, .. } => {
+                end_transaction(broker, *half, *queue_offset, *commit, now, staged)
+            }
             Op::Pull { group, from, offset, commit } => pull(broker, group, *from, *offset, *commit).map(Done::Now),
             Op::Commit { group, queue, offset, answered } => {
                 let answered = *answered && planted != Some(Planted::OffsetsOutsideLog);
@@ -103,31 +110,11 @@ fn staged_or_done(broker: &Broker, staged: &mut Staged) -> Option<Done> {
     if staged.is_empty() { Some(Done::Now(Answer::Done)) } else { append(broker, staged, Answer::Done) }
 }
 
-fn send(
-    broker: &Broker,
-    to: Queue,
-    ids: &[u64],
-    level: u32,
-    now: model::Timestamp,
-    staged: &mut Staged,
-) -> Option<Done> {
+fn send(broker: &Broker, to: Queue, ids: &[u64], level: u32, now: Timestamp, staged: &mut Staged) -> Option<Done> {
     let bodies: Vec<_> = ids.iter().map(|id| body::of(*id)).collect();
     let whole = bodies.concat();
     let properties = if level > 0 { format!("DELAY\u{1}{level}\u{2}") } else { String::new() };
-    let request = send::Request {
-        topic: to.0,
-        default_topic: "TBW102",
-        default_queues: 4,
-        queue_id: to.1.cast_signed(),
-        sys_flag: 0,
-        flag: 0,
-        born_timestamp: now,
-        born_host: HOST.parse().expect("an address"),
-        properties: properties.as_bytes(),
-        reconsume_times: 0,
-        max_reconsume_times: None,
-        body: &whole,
-    };
+    let request = request_of(to, properties.as_bytes(), &whole, now);
     let ticket = if let [_] = ids {
         broker.begin_send(&request, now, staged).ok()?
     } else {
@@ -138,6 +125,60 @@ fn send(
     let first = (level == 0).then(|| staged.entry(ticket.entry).queue_offset.0);
     let durable = appended.durable && ticket.wait_durable;
     Some(Done::When(When { end: appended.end, durable }, Answer::Sent { first }))
+}
+
+fn send_half(broker: &Broker, to: Queue, id: u64, now: Timestamp, staged: &mut Staged) -> Option<Done> {
+    let body = body::of(id);
+    let properties = format!("TRAN_MSG\u{1}true\u{2}PGROUP\u{1}{PRODUCERS}\u{2}");
+    let request = request_of(to, properties.as_bytes(), &body, now);
+    let ticket = broker.begin_send(&request, now, staged).ok()?;
+    let appended = broker.log().append(staged).ok()?;
+    let entry = staged.entry(ticket.entry);
+    let answer = Answer::Half { at: entry.at, queue_offset: entry.queue_offset.0 };
+    Some(Done::When(When { end: appended.end, durable: appended.durable && ticket.wait_durable }, answer))
+}
+
+fn end_transaction(
+    broker: &Broker,
+    half: LogOffset,
+    queue_offset: u64,
+    commit: bool,
+    now: Timestamp,
+    staged: &mut Staged,
+) -> Option<Done> {
+    let verdict = if commit { end_transaction::Verdict::Commit } else { end_transaction::Verdict::Rollback };
+    let request = end_transaction::Request {
+        producer_group: PRODUCERS,
+        half,
+        queue_offset: queue_offset.cast_signed(),
+        verdict,
+        from_check: false,
+    };
+    let mut reserved = Vec::new();
+    match broker.begin_end_transaction(request, now, Read::Wait, staged, &mut reserved).ok()? {
+        end_transaction::Outcome::Before => Some(Done::Now(Answer::Done)),
+        end_transaction::Outcome::Staged => append(broker, staged, Answer::Done).or_else(|| {
+            broker.release_halves(&reserved);
+            None
+        }),
+    }
+}
+
+fn request_of<'a>(to: Queue, properties: &'a [u8], body: &'a [u8], now: Timestamp) -> send::Request<'a> {
+    send::Request {
+        topic: to.0,
+        default_topic: "TBW102",
+        default_queues: 4,
+        queue_id: to.1.cast_signed(),
+        sys_flag: 0,
+        flag: 0,
+        born_timestamp: now,
+        born_host: HOST.parse().expect("an address"),
+        properties,
+        reconsume_times: 0,
+        max_reconsume_times: None,
+        body,
+    }
 }
 
 fn pull(broker: &Broker, group: &str, from: Queue, offset: u64, commit: Option<u64>) -> Option<Answer> {
@@ -207,7 +248,7 @@ fn ask_offset(broker: &Broker, group: &str, queue: Queue) -> Option<Answer> {
     Some(Answer::Offset { offset, max: broker.queue_bounds(queue.0, queue.1.cast_signed()).max.0 })
 }
 
-fn send_back(broker: &Broker, group: &str, message: &Seen, now: model::Timestamp, staged: &mut Staged) -> Option<Done> {
+fn send_back(broker: &Broker, group: &str, message: &Seen, now: Timestamp, staged: &mut Staged) -> Option<Done> {
     let request = send_back::Request { group, at: message.at, delay_level: 0, max_reconsume_times: None };
     // The retry topic or the dead-letter topic may have to be created first.
     for _ in 0..2 {
