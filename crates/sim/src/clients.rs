@@ -3,13 +3,13 @@
 
 use store::disk::recorded::Rng;
 
-use crate::op::{Answer, Op, Queue};
+use crate::op::{Answer, Check, Op, Queue};
 
 mod admin;
 mod ordered;
 mod plain;
 mod producer;
-mod transactions;
+pub mod transactions;
 
 use admin::Admin;
 use ordered::Ordered;
@@ -53,14 +53,20 @@ impl Client {
         }
     }
 
-    /// What it asks now, at `now_us` by its own clock. `None`: nothing at the moment.
-    pub fn next(&mut self, now_us: u64, rng: &mut Rng) -> Option<Op> {
+    /// What it asks now, at `now_us` by its own clock. `None`: nothing at the moment. In the calm nobody begins anything new.
+    pub fn next(&mut self, now_us: u64, calm: bool, rng: &mut Rng) -> Option<Op> {
         match self {
-            Client::Producer(producer) => Some(producer.next(rng)),
-            Client::Transactions(transactions) => Some(transactions.next(rng)),
+            Client::Producer(producer) => (!calm).then(|| producer.next(rng)),
+            Client::Transactions(transactions) => transactions.next(now_us, calm, rng),
             Client::Plain(plain) => plain.next(rng),
             Client::Ordered(ordered) => ordered.next(now_us, rng),
-            Client::Admin(admin) => admin.next(rng),
+            Client::Admin(admin) => {
+                if calm {
+                    None
+                } else {
+                    admin.next(rng)
+                }
+            }
         }
     }
 
@@ -74,7 +80,19 @@ impl Client {
         }
     }
 
-    /// Whether it goes on when everything is healed.
+    /// The broker asks about a half message. Whoever is no producer of transactions is not asked.
+    pub fn asked(&mut self, check: Check) {
+        if let Client::Transactions(transactions) = self {
+            transactions.asked(check);
+        }
+    }
+
+    /// Whether it has something to do when everything is healed.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        matches!(self, Client::Plain(_) | Client::Ordered(_) | Client::Transactions(_))
+    }
+
     #[must_use]
     pub fn consumes(&self) -> bool {
         matches!(self, Client::Plain(_) | Client::Ordered(_))

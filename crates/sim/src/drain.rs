@@ -20,6 +20,7 @@ pub fn drain(node: &mut Node) -> Result<Drained, String> {
             }
         }
     }
+    drained.halves = node.broker().map_or(0, |broker| broker.machines.halves.lock().len());
     Ok(drained)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use model::Timestamp;
 
-use crate::op::{Answer, Op, Queue, Seen};
+use crate::op::{Answer, Check, Op, Queue, Seen};
 
 /// A moment of the run. Two things never happen at the same tick.
 pub type Tick = u64;
@@ -54,6 +54,14 @@ pub struct Recovered {
     pub ends: BTreeMap<Queue, u64>,
 }
 
+/// The broker has asked a producer about a half message.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    pub check: Check,
+    /// The latest the broker's clock has shown so far.
+    pub clock_high: Timestamp,
+}
+
 /// All of it.
 #[derive(Clone, Debug, Default)]
 pub struct History {
@@ -63,6 +71,7 @@ pub struct History {
     pub sync_failures: Vec<SyncFailure>,
     /// Each process that came up.
     pub recovered: Vec<Recovered>,
+    pub asked: Vec<Asked>,
     /// Messages are kept for so many milliseconds.
     pub keep_ms: u64,
     /// Nothing disturbed the broker: it has no excuse for being late.
@@ -77,6 +86,8 @@ pub struct Drained {
     pub queues: BTreeMap<Queue, Content>,
     /// What each group has committed.
     pub offsets: BTreeMap<(&'static str, Queue), u64>,
+    /// Half messages that are not resolved.
+    pub halves: usize,
     /// The latest the broker's clock has ever shown.
     pub clock_high: Timestamp,
 }

@@ -5,6 +5,7 @@ use crate::history::{Drained, History};
 use crate::op::{EVENTS, Queue, SPARE};
 
 mod acked_after_failure;
+pub mod checked;
 mod delay;
 mod delivered;
 mod fifo;
@@ -25,7 +26,7 @@ mod undead;
 /// A rule: what is wrong, if something is.
 type Rule = fn(&History, &Drained) -> Result<(), String>;
 
-const RULES: [(&str, Rule); 15] = [
+const RULES: [(&str, Rule); 16] = [
     ("acked after failure", acked_after_failure::check),
     ("phantom", phantom::check),
     ("lost", lost::check),
@@ -40,6 +41,7 @@ const RULES: [(&str, Rule); 15] = [
     ("fifo", fifo::check),
     ("ghost", ghost::check),
     ("transaction", transaction::check),
+    ("checked", checked::check),
     ("undead", undead::check),
 ];
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 /// Things that sometimes happen, by name.
-pub const ALL: [&str; 27] = [
+pub const ALL: [&str; 31] = [
     "answer lost",
     "batch sent",
+    "check lost",
     "clean restart",
     "client lost",
     "clock back",
@@ -16,6 +17,8 @@ pub const ALL: [&str; 27] = [
     "delayed message delivered",
     "disk full",
     "duplicate request",
+    "half message checked",
+    "half message given up",
     "power lost",
     "process killed",
     "queue lock refused",
@@ -28,6 +31,7 @@ pub const ALL: [&str; 27] = [
     "tail cut",
     "topic deleted",
     "transaction committed",
+    "transaction committed when asked",
     "transaction rolled back",
     "unknown send found",
     "unknown send not found",

@@ -5,18 +5,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use broker::state::clients::ConnectionId;
 use broker::{Broker, Machines, Settings, Transactions};
 use model::{GroupConfig, GroupName, LogOffset, Millis, Timestamp, TopicConfig, TopicName};
 use store::disk::recorded::{Image, LOSSES, Loss, Moment, RecordedDisk, Rng};
 use store::{Log, Options, Policy, Staged};
 
 use crate::history::SyncFailure;
+use crate::invariants::checked;
 use crate::marks::Marks;
-use crate::op::{self, Answer, ORDERED, PLAIN, Queue};
+use crate::op::{self, Answer, Check, ORDERED, PLAIN, Queue};
 use crate::plan::{Plan, Planted};
 
+mod mailbox;
 mod serve;
 
+use mailbox::Posted;
 pub use serve::{Served, seen};
 
 /// What the broker's clock shows when a run begins.
@@ -39,6 +43,8 @@ pub struct Node {
     pub life: u32,
     plan: Plan,
     planted: Option<Planted>,
+    /// What the broker has posted to clients.
+    posted: Posted,
     /// Where the log of the last process ended.
     ended_at: u64,
 }
@@ -79,6 +85,7 @@ impl Node {
             life: 0,
             plan: plan.clone(),
             planted,
+            posted: Posted::default(),
             ended_at: 0,
         }
     }
@@ -230,7 +237,19 @@ impl Node {
         Some(broker.deliver_timed(now, staged))
     }
 
-    /// The job for half messages that nobody resolves. Their producers cannot be asked here: it can only give them up.
+    /// Questions the broker has posted to clients.
+    pub fn posted(&mut self) -> Vec<(u32, Check)> {
+        self.posted.take()
+    }
+
+    /// The connection of a client has closed.
+    pub fn disconnect(&self, client: u32) {
+        if let Some(broker) = self.broker() {
+            broker.connection_closed(ConnectionId(u64::from(client)));
+        }
+    }
+
+    /// The job for half messages that nobody resolves.
     pub fn check_halves(&mut self) {
         let now = self.now();
         if let Some(Process { broker, staged, .. }) = &mut self.process {
@@ -277,7 +296,12 @@ impl Node {
             delay_max: Millis(86_400_000),
             message_bytes_max: 32 * 1_024,
             flush_async: false,
-            transactions: Transactions::default(),
+            transactions: Transactions {
+                check_after: checked::CHECK_AFTER,
+                check_every: checked::CHECK_EVERY,
+                checks_max: checked::CHECKS_MAX,
+                ..Transactions::default()
+            },
             retention: Millis(self.plan.keep_ms),
         }
     }

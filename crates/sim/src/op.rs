@@ -27,10 +27,18 @@ pub const RETRY: &str = "%RETRY%plain";
 /// The dead-letter topic of [`PLAIN`].
 pub const DEAD: &str = "%DLQ%plain";
 
+/// Halves that nobody has resolved.
+pub const DEAD_CHECK: &str = "TRANS_CHECK_MAX_TIME_TOPIC";
+
 /// All queues that hold messages.
 pub fn queues() -> impl Iterator<Item = Queue> {
+    consumed().chain([(DEAD, 0), (DEAD_CHECK, 0)])
+}
+
+/// The queues that [`PLAIN`] consumes.
+pub fn consumed() -> impl Iterator<Item = Queue> {
     let named = TOPICS.into_iter().flat_map(|(topic, queues)| (0..queues).map(move |queue| (topic, queue)));
-    named.chain([(RETRY, 0), (DEAD, 0)])
+    named.chain([(RETRY, 0)])
 }
 
 /// A request.
@@ -54,7 +62,11 @@ pub enum Op {
         half: LogOffset,
         queue_offset: u64,
         commit: bool,
+        /// The broker has asked.
+        asked: bool,
     },
+    /// A producer of transactions is there, and may be asked.
+    Heartbeat,
     /// `commit` is a consumer offset committed along with the pull.
     Pull {
         group: &'static str,
@@ -111,6 +123,15 @@ pub struct Seen {
     /// How often it was sent back before.
     pub attempt: i32,
     pub stored: Timestamp,
+}
+
+/// A question of the broker: what became of this half message?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Check {
+    pub to: Queue,
+    pub id: u64,
+    pub half: LogOffset,
+    pub queue_offset: u64,
 }
 
 /// A positive answer.

@@ -6,7 +6,7 @@ use crate::drain::drain;
 use crate::history::{Drained, History};
 use crate::invariants;
 use crate::marks::Marks;
-use crate::op::{DEAD, RETRY};
+use crate::op::{DEAD, DEAD_CHECK, RETRY};
 use crate::plan::{Plan, Planted};
 use crate::world::{Tell, World};
 
@@ -56,6 +56,9 @@ fn mark_end(marks: &mut Marks, history: &History, end: &Drained) {
     let any = |queue| end.queues.get(&(queue, 0)).is_some_and(|content| !content.messages.is_empty());
     if any(DEAD) {
         marks.hit("dead letter");
+    }
+    if any(DEAD_CHECK) {
+        marks.hit("half message given up");
     }
     if any(RETRY) {
         marks.hit("retry delivered");

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use model::Timestamp;
-use store::disk::recorded::{Rng, SIZE};
+use store::disk::recorded::Rng;
 
 use crate::clients::{Client, Role};
-use crate::history::{Call, History, Recovered, Run, Tick};
+use crate::history::{Asked, Call, History, Recovered, Run, Tick};
 use crate::marks::Marks;
 use crate::node::{Ending, Node, START, Served};
-use crate::op::{Answer, Op, PLAIN, Queue, TOPICS};
-use crate::plan::{Plan, Planted, SYNC_SLOW_US, SYNC_US, Trouble, between};
+use crate::op::{Answer, Check, Op, Queue, TOPICS, consumed};
+use crate::plan::{Plan, Planted, Trouble, between};
+
+mod marking;
+mod trouble;
 
 /// A client hears nothing for so long: it gives up.
 const PATIENCE_US: u64 = 3_000_000;
@@ -38,6 +41,11 @@ enum Event {
     },
     GiveUp {
         call: usize,
+    },
+    /// The broker's question reaches a client.
+    Asked {
+        client: u32,
+        check: Check,
     },
     /// The broker's process comes up.
     Start,
@@ -135,7 +143,7 @@ impl World {
     }
 
     fn begin(&mut self) {
-        let mut queues: Vec<Queue> = crate::op::queues().filter(|queue| queue.0 != crate::op::DEAD).collect();
+        let mut queues: Vec<Queue> = consumed().collect();
         let second = queues.split_off(TOPICS.len());
         let mut roles = vec![Role::Plain(queues), Role::Plain(second), Role::Ordered, Role::Ordered];
         roles.extend((0..self.plan.producers).map(|_| Role::Producer { uniform: self.plan.uniform }));
@@ -193,16 +201,6 @@ impl World {
         Ok(())
     }
 
-    /// Everything works from now on, and only consumers go on.
-    pub fn heal(&mut self) {
-        self.calm = true;
-        self.sync_us = SYNC_US;
-        self.node.disk().trouble(|trouble| *trouble = Default::default());
-        // The clock is set right; it does not step back, or what is due would be late.
-        let right = START.0 + i64::try_from(self.now_us / 1_000).expect("small");
-        self.skew_ms = (self.clock_high.0 - right).max(0);
-    }
-
     fn show_clock(&mut self) {
         let right = START.0 + i64::try_from(self.now_us / 1_000).expect("small");
         let now = Timestamp(right + self.skew_ms);
@@ -229,6 +227,12 @@ impl World {
             Event::Arrive { call } => self.arrive(call),
             Event::Answered { call, answer } => self.end_call(call, answer),
             Event::GiveUp { call } => self.end_call(call, None),
+            Event::Asked { client, check } => {
+                if let Some(seat) = self.seats.iter_mut().find(|seat| seat.number == client) {
+                    self.marks.hit("half message checked");
+                    seat.client.asked(check);
+                }
+            }
             Event::Start => return self.start(),
             Event::Work { life, work } => {
                 if life == self.node.life && self.node.broker().is_some() {
@@ -251,10 +255,10 @@ impl World {
 
     fn think(&mut self, place: usize, number: u32) {
         let seat = &mut self.seats[place];
-        if seat.number != number || seat.waits_for.is_some() || self.calm && !seat.client.consumes() {
+        if seat.number != number || seat.waits_for.is_some() || self.calm && !seat.client.goes_on() {
             return;
         }
-        let Some(op) = seat.client.next(self.now_us, &mut self.rng) else {
+        let Some(op) = seat.client.next(self.now_us, self.calm, &mut self.rng) else {
             return self.after(IDLE_US, Event::Think { client: place, number });
         };
         let call = self.history.calls.len();
@@ -296,19 +300,7 @@ impl World {
         let Call { client, op, .. } = &self.history.calls[call];
         let served = self.node.serve(call, *client, op);
         let granted = matches!(served, Served::Now(Answer::Locked(true)));
-        match op {
-            Op::Lock { queue, .. } if granted => {
-                let (holder, life) = (*client, self.node.life);
-                let before = self.lock_holders.insert(*queue, (holder, life));
-                if before.is_some_and(|before| before.0 != holder && before.1 == life) {
-                    self.marks.hit("queue lock taken over");
-                }
-            }
-            Op::Unlock { queue, .. } => {
-                self.lock_holders.remove(queue);
-            }
-            _ => {}
-        }
+        self.mark_arrival(call, granted);
         self.history.calls[call].runs.push(Run {
             tick: self.tick,
             life: self.node.life,
@@ -361,20 +353,6 @@ impl World {
             (false, false) => think,
         };
         self.after(pause, Event::Think { client: place, number: client });
-    }
-
-    fn mark_answer(&mut self, call: usize, answer: Option<&Answer>) {
-        match (&self.history.calls[call].op, answer) {
-            (Op::Lock { .. }, Some(Answer::Locked(false))) => self.marks.hit("queue lock refused"),
-            (Op::EndTransaction { commit, .. }, Some(_)) => {
-                self.marks.hit(if *commit { "transaction committed" } else { "transaction rolled back" });
-            }
-            (Op::Delete { .. }, Some(_)) => self.marks.hit("topic deleted"),
-            (Op::Pull { group: PLAIN, .. }, Some(Answer::Pulled { reset: true, .. })) => {
-                self.marks.hit("consumer offset reset");
-            }
-            _ => {}
-        }
     }
 
     // The broker.
@@ -435,6 +413,15 @@ impl World {
         for (call, answer) in self.node.answers() {
             self.answer(call, Some(answer));
         }
+        for (client, check) in self.node.posted() {
+            self.history.asked.push(Asked { check, clock_high: self.clock_high });
+            if self.network_loses() {
+                self.marks.hit("check lost");
+            } else {
+                let way = self.way();
+                self.after(way, Event::Asked { client, check });
+            }
+        }
         if self.node.must_end() {
             let power = self.node.disk().is_dead();
             let ending = if power { Ending::PowerLost } else { Ending::DiskFailed };
@@ -458,53 +445,6 @@ impl World {
         if !self.calm && ending == Ending::PowerLost && self.rng.once_in(3) {
             let after = Some(self.rng.draw() % 20);
             self.node.disk().trouble(|trouble| trouble.power_lost_after = after);
-        }
-    }
-
-    fn trouble(&mut self, trouble: Trouble) {
-        let soon = self.rng.draw() % 40;
-        match trouble {
-            Trouble::LosePower => self.node.disk().trouble(|disk| disk.power_lost_after = Some(soon)),
-            Trouble::FailSync => self.node.disk().trouble(|disk| disk.sync_fails_after = Some(soon / 4)),
-            Trouble::FillDisk => {
-                self.marks.hit("disk full");
-                self.node.disk().trouble(|disk| disk.free = Some(SIZE / 20));
-                self.after(soon * 50_000, Event::DiskHasRoom);
-            }
-            Trouble::SlowSync => {
-                self.marks.hit("slow sync");
-                self.sync_us = SYNC_SLOW_US;
-                self.after(soon * 50_000, Event::DiskIsFast);
-            }
-            Trouble::Kill => {
-                if self.node.broker().is_some() {
-                    self.marks.hit("process killed");
-                    self.end_process(Ending::Killed);
-                }
-            }
-            Trouble::Restart => {
-                if self.node.broker().is_some() {
-                    self.marks.hit("clean restart");
-                    for (call, answer) in self.node.stop() {
-                        self.answer(call, Some(answer));
-                    }
-                    let pause = between(&mut self.rng, 1_000, 500_000);
-                    self.after(pause, Event::Start);
-                }
-            }
-            Trouble::JumpClock => {
-                let by = i64::try_from(between(&mut self.rng, 0, 600_000)).expect("small") - 300_000;
-                self.marks.hit(if by < self.skew_ms { "clock back" } else { "clock forward" });
-                self.skew_ms = by;
-            }
-            Trouble::LoseClient => {
-                self.marks.hit("client lost");
-                let place = self.rng.below(self.seats.len());
-                let role = self.seats[place].role.clone();
-                let (client, number) = self.new_client(&role);
-                self.seats[place] = Seat { role, client, number, waits_for: None };
-                self.after(IDLE_US, Event::Think { client: place, number });
-            }
         }
     }
 }

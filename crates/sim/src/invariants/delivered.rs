@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::keeps_all;
 use crate::history::{Drained, History};
-use crate::op::{Answer, DEAD, ORDERED, ORDERS, Op, PLAIN, Queue};
+use crate::op::{self, Answer, ORDERED, ORDERS, Op, PLAIN, Queue};
 
 pub fn check(history: &History, end: &Drained) -> Result<(), String> {
     let mut given: BTreeSet<(&str, Queue, u64)> = BTreeSet::new();
@@ -18,7 +18,7 @@ pub fn check(history: &History, end: &Drained) -> Result<(), String> {
             continue;
         }
         for group in [PLAIN, ORDERED] {
-            let consumes = if group == PLAIN { queue.0 != DEAD } else { queue.0 == ORDERS };
+            let consumes = if group == PLAIN { op::consumed().any(|one| one == *queue) } else { queue.0 == ORDERS };
             if !consumes || content.max == 0 {
                 continue;
             }

@@ -3,15 +3,19 @@
 use std::collections::BTreeSet;
 
 use crate::history::{Drained, History};
-use crate::op::{DEAD, Op, RETRY, Seen};
+use crate::op::{DEAD, DEAD_CHECK, Op, RETRY, Seen};
 
 pub fn check(history: &History, end: &Drained) -> Result<(), String> {
     let mut sent = BTreeSet::new();
+    let mut halves = BTreeSet::new();
     let mut given_back = BTreeSet::new();
     for call in &history.calls {
         match &call.op {
             Op::Send { to, ids, .. } => sent.extend(ids.iter().map(|id| (*to, *id))),
-            Op::SendHalf { to, id } => _ = sent.insert((*to, *id)),
+            Op::SendHalf { to, id } => {
+                sent.insert((*to, *id));
+                halves.insert(*id);
+            }
             Op::SendBack { message, .. } => given_back.extend(message.id.map(|id| (id, message.attempt + 1))),
             _ => {}
         }
@@ -20,6 +24,7 @@ pub fn check(history: &History, end: &Drained) -> Result<(), String> {
         let Some(id) = message.id else { return false };
         match message.queue.0 {
             RETRY | DEAD => given_back.contains(&(id, message.attempt)),
+            DEAD_CHECK => halves.contains(&id),
             _ => sent.contains(&(message.queue, id)) && message.attempt == 0,
         }
     };

@@ -1,19 +1,25 @@
 //! A message is there at most once for each time its send, or its return, reached the broker (P3); a delayed one is delivered
-//! once.
+//! once. A half message that reached the broker more than once is as many halves; each becomes one message, or none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::LogOffset;
 
 use crate::history::{Drained, History};
-use crate::op::{DEAD, Op, RETRY};
+use crate::op::{DEAD, DEAD_CHECK, Op, RETRY};
 
 pub fn check(history: &History, end: &Drained) -> Result<(), String> {
     // By id and attempt.
     let mut allowed: BTreeMap<(u64, i32), usize> = BTreeMap::new();
+    let (mut halves, mut committed): (BTreeMap<u64, usize>, BTreeSet<LogOffset>) = Default::default();
     for call in &history.calls {
         match &call.op {
             Op::Send { ids, .. } => ids.iter().for_each(|id| *allowed.entry((*id, 0)).or_default() += call.runs.len()),
+            Op::SendHalf { id, .. } => *halves.entry(*id).or_default() += call.runs.len(),
             // However often it is said: a half message is resolved once.
-            Op::EndTransaction { id, commit: true, .. } => _ = allowed.insert((*id, 0), 1),
+            Op::EndTransaction { id, half, commit: true, .. } if committed.insert(*half) => {
+                *allowed.entry((*id, 0)).or_default() += 1;
+            }
             Op::SendBack { message, .. } => {
                 let key = (message.id.unwrap_or(0), message.attempt + 1);
                 *allowed.entry(key).or_default() += call.runs.len();
@@ -24,6 +30,15 @@ pub fn check(history: &History, end: &Drained) -> Result<(), String> {
     let mut found: BTreeMap<(u64, i32), usize> = BTreeMap::new();
     for (queue, content) in &end.queues {
         for message in &content.messages {
+            if let Some(left) = message.id.filter(|_| message.attempt == 0).and_then(|id| halves.get_mut(&id)) {
+                let Some(fewer) = left.checked_sub(1) else {
+                    return Err(format!("more than the halves there were of it, given up or committed: {message:?}"));
+                };
+                *left = fewer;
+            }
+            if queue.0 == DEAD_CHECK {
+                continue;
+            }
             let attempt = if matches!(queue.0, RETRY | DEAD) { message.attempt } else { 0 };
             *found.entry((message.id.unwrap_or(0), attempt)).or_default() += 1;
         }

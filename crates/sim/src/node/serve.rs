@@ -1,11 +1,15 @@
 //! A request at the broker: what the gateway does for the wire, without the wire.
 
+use std::sync::Arc;
+
 use broker::Broker;
-use broker::ops::{consumer_offset, end_transaction, pull, reset_offset, send, send_back};
+use broker::ops::{consumer_offset, end_transaction, heartbeat, pull, reset_offset, send, send_back};
+use broker::state::clients::{Client, ConnectionId};
 use model::record::message::Message;
 use model::{GroupName, LogOffset, QueueId, Timestamp, TopicName};
 use store::{AppendError, Read, Staged};
 
+use super::mailbox::{OfClient, Posted};
 use super::{Node, Process, Waiting, stage_topic};
 use crate::body;
 use crate::op::{self, Answer, Op, Queue, Seen};
@@ -43,12 +47,16 @@ impl Node {
         let Some(process) = &mut self.process else { return Served::Refused };
         process.staged.clear();
         let Process { broker, staged, .. } = process;
+        if let Op::SendHalf { .. } | Op::EndTransaction { .. } | Op::Heartbeat = op {
+            heartbeat(broker, client, &self.posted, now, staged);
+        }
         let asked = match op {
             Op::Send { to, ids, level } => send(broker, *to, ids, *level, now, staged),
             Op::SendHalf { to, id } => send_half(broker, *to, *id, now, staged),
-            Op::EndTransaction { half, queue_offset, commit, .. } => {
-                end_transaction(broker, *half, *queue_offset, *commit, now, staged)
+            &Op::EndTransaction { half, queue_offset, commit, asked, .. } => {
+                end_transaction(broker, End { half, queue_offset, commit, asked }, now, staged)
             }
+            Op::Heartbeat => Some(Done::Now(Answer::Done)),
             Op::Pull { group, from, offset, commit } => pull(broker, group, *from, *offset, *commit).map(Done::Now),
             Op::Commit { group, queue, offset, answered } => {
                 let answered = *answered && planted != Some(Planted::OffsetsOutsideLog);
@@ -138,21 +146,37 @@ fn send_half(broker: &Broker, to: Queue, id: u64, now: Timestamp, staged: &mut S
     Some(Done::When(When { end: appended.end, durable: appended.durable && ticket.wait_durable }, answer))
 }
 
-fn end_transaction(
-    broker: &Broker,
+/// A producer of transactions shows itself: from now on it can be asked.
+fn heartbeat(broker: &Broker, client: u32, posted: &Posted, now: Timestamp, staged: &mut Staged) {
+    let heard = Client {
+        connection: ConnectionId(u64::from(client)),
+        client_id: client.to_string(),
+        address: HOST.parse().expect("an address"),
+        language: "RUST".to_owned(),
+        version: 0,
+        heard: now,
+        mailbox: Arc::new(OfClient { client, posted: posted.clone() }),
+    };
+    let producers = vec![GroupName::trusted(PRODUCERS)];
+    broker.begin_heartbeat(heartbeat::Request { client: heard, producers, consumers: Vec::new() }, staged);
+}
+
+/// The end of a transaction.
+struct End {
     half: LogOffset,
     queue_offset: u64,
     commit: bool,
-    now: Timestamp,
-    staged: &mut Staged,
-) -> Option<Done> {
-    let verdict = if commit { end_transaction::Verdict::Commit } else { end_transaction::Verdict::Rollback };
+    asked: bool,
+}
+
+fn end_transaction(broker: &Broker, end: End, now: Timestamp, staged: &mut Staged) -> Option<Done> {
+    let verdict = if end.commit { end_transaction::Verdict::Commit } else { end_transaction::Verdict::Rollback };
     let request = end_transaction::Request {
         producer_group: PRODUCERS,
-        half,
-        queue_offset: queue_offset.cast_signed(),
+        half: end.half,
+        queue_offset: end.queue_offset.cast_signed(),
         verdict,
-        from_check: false,
+        from_check: end.asked,
     };
     let mut reserved = Vec::new();
     match broker.begin_end_transaction(request, now, Read::Wait, staged, &mut reserved).ok()? {

@@ -1,0 +1,41 @@
+//! Marks that show when a request arrives or is answered.
+
+use super::World;
+use crate::op::{Answer, Op, PLAIN};
+
+impl World {
+    /// A request has reached the broker.
+    pub(super) fn mark_arrival(&mut self, call: usize, granted: bool) {
+        let call = &self.history.calls[call];
+        match call.op {
+            Op::Lock { queue, .. } if granted => {
+                let (holder, life) = (call.client, self.node.life);
+                let before = self.lock_holders.insert(queue, (holder, life));
+                if before.is_some_and(|before| before.0 != holder && before.1 == life) {
+                    self.marks.hit("queue lock taken over");
+                }
+            }
+            Op::Unlock { queue, .. } => {
+                self.lock_holders.remove(&queue);
+            }
+            _ => {}
+        }
+    }
+
+    /// A client has been answered.
+    pub(super) fn mark_answer(&mut self, call: usize, answer: Option<&Answer>) {
+        match (&self.history.calls[call].op, answer) {
+            (Op::Lock { .. }, Some(Answer::Locked(false))) => self.marks.hit("queue lock refused"),
+            (Op::EndTransaction { commit, asked, .. }, Some(_)) => self.marks.hit(match (commit, asked) {
+                (true, true) => "transaction committed when asked",
+                (true, false) => "transaction committed",
+                (false, _) => "transaction rolled back",
+            }),
+            (Op::Delete { .. }, Some(_)) => self.marks.hit("topic deleted"),
+            (Op::Pull { group: PLAIN, .. }, Some(Answer::Pulled { reset: true, .. })) => {
+                self.marks.hit("consumer offset reset");
+            }
+            _ => {}
+        }
+    }
+}
