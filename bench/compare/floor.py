@@ -19,7 +19,7 @@ PULL_MESSAGES = 40_000
 DEVICE_SYNCS = 3_000
 
 # More than the 4 GiB that are kept and the segments prepared beside them.
-WARM_MESSAGES = 5_000_000
+WARM_MESSAGES = 6_000_000
 IDLE_CONNECTIONS = 500
 
 
