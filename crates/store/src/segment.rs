@@ -24,11 +24,19 @@ const SPARE_MAX: usize = 4;
 
 const SPARE_SUFFIX: &str = ".spare";
 
+const PAGE: usize = 4096;
+
 /// On a page, as the slices they are written to: the kernel copies several times slower otherwise (DATAPATH.md).
 #[repr(align(4096))]
 struct Zeros([u8; 64 * 1024]);
 
 static ZEROS: Zeros = Zeros([0; 64 * 1024]);
+
+/// Zeros from position `at` of a segment to the end of its page: none if a page begins there.
+pub fn rest_of_page(at: u64) -> &'static [u8] {
+    let inside = usize::try_from(at % PAGE as u64).expect("below the length of a page");
+    if inside == 0 { &[] } else { &ZEROS.0[inside..PAGE] }
+}
 
 /// One file of the log.
 pub struct Segment {

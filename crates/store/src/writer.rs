@@ -16,7 +16,7 @@ use crate::apply::NewUnit;
 use crate::core::Core;
 use crate::index::Queues;
 use crate::layout::{BATCH_LEN_MAX, FLAG_END, HEADER_LEN, Header, segment_of};
-use crate::segment::Segment;
+use crate::segment::{Segment, rest_of_page};
 use crate::staged::Staged;
 use crate::tail::{Cursor, Tail};
 
@@ -401,6 +401,9 @@ impl Core {
         }
         // SAFETY: As above.
         let mut slices: Vec<IoSlice<'_>> = unsafe { pinned.pieces(start, len) }.map(IoSlice::new).collect();
+        // The file of a recycled segment may have left the memory: the kernel reads a page that is written in part, and
+        // whoever writes waits for it. The next write begins where these zeros do.
+        slices.push(IoSlice::new(rest_of_page(start.plus(len).since(base))));
         segment.file.write_at(&mut slices, start.since(base))
     }
 }

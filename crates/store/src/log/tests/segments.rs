@@ -131,6 +131,24 @@ fn expired_segments_go_and_become_new_ones() {
 }
 
 #[test]
+fn a_write_covers_its_last_page() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let hand = hand(dir.path());
+    hand.append(130);
+    hand.log.keep();
+    hand.log.trim(LogOffset(2 * 65_536)).expect("trimmed");
+    hand.append(130);
+    hand.log.keep();
+    hand.append(65);
+    let end = hand.log.end().0;
+    let recycled = std::fs::read(dir.path().join(format!("log/{:020}.log", end / 65_536 * 65_536))).expect("a segment");
+    let (_, after) = recycled.split_at((end % 65_536) as usize);
+    let (rest_of_page, old) = after.split_at((end.next_multiple_of(4_096) - end) as usize);
+    assert!(rest_of_page.iter().all(|byte| *byte == 0));
+    assert!(old.iter().any(|byte| *byte != 0), "an earlier life of the file");
+}
+
+#[test]
 fn numbering_outlives_a_queues_messages_and_every_checkpoint() {
     let dir = tempfile::tempdir().expect("a directory");
     let hand = hand(dir.path());
