@@ -3,6 +3,7 @@
 //! Pure ground: no async, no file, no socket, no clock. Every other crate may know this one; it knows none of them.
 
 pub mod config;
+pub mod filter;
 pub mod message_id;
 pub mod name;
 pub mod offset;
