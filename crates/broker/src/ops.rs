@@ -21,6 +21,7 @@ pub mod queue_offset;
 pub mod recall;
 pub mod reset_offset;
 pub mod resume_half;
+pub(crate) mod select;
 pub mod send;
 pub mod send_back;
 pub(crate) mod timed;

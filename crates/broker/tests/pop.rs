@@ -370,3 +370,33 @@ fn a_message_in_flight_outlives_its_segment() {
     let got = pop_as(&broker, &Request { queue_id: 0, ..ALL }, at(7));
     assert_eq!(bodies(&got), ["in flight"]);
 }
+
+#[test]
+fn a_sql_expression_chooses_what_is_popped() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path());
+    for amount in [10, 200, 20, 3_000] {
+        let mut string = Vec::new();
+        properties::push(&mut string, "amount", &amount.to_string());
+        send(&broker, 0, &string, amount.to_string().as_bytes());
+    }
+    let request = Request { expression: "amount BETWEEN 20 AND 200", kind: Some("SQL92"), ..ALL };
+    let bodies = |got: Vec<Got>| got.into_iter().map(|got| (got.offset.0, got.body)).collect::<Vec<_>>();
+    assert_eq!(bodies(pop_as(&broker, &request, START)), [(1, "200".to_owned()), (2, "20".to_owned())]);
+    // What was passed over is gone for the group, as with tags, whether it lies before or behind what was popped.
+    assert_eq!(bodies(pop_as(&broker, &request, START)), []);
+    assert_eq!(bodies(pop_as(&broker, &ALL, START)), []);
+    // What nobody has acked comes again, to those who want it.
+    redeliver(&broker, at(10_001));
+    let other = Request { expression: "amount > 100", ..request };
+    assert_eq!(bodies(pop_as(&broker, &other, at(10_001))), [(0, "200".to_owned())]);
+}
+
+#[test]
+fn a_broken_expression_refuses_a_pop_with_its_place() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path());
+    let request = Request { expression: "amount >", kind: Some("SQL92"), ..ALL };
+    let refused = broker.plan_pop(&request, START, Read::Wait, &Pops::default()).expect_err("broken");
+    assert!(refused.to_string().ends_with("\n    amount >\n            ^"), "{refused}");
+}

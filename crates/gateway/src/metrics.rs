@@ -78,6 +78,7 @@ impl Metrics {
         let broker = &self.0.broker;
         let is_system = |topic: &str| topics::is_system(topic, &broker.settings).to_string();
         let [mut messages_in, mut bytes_in, mut messages_out, mut bytes_out] = [const { Vec::new() }; 4];
+        let [mut examined, mut dropped, mut failed] = [const { Vec::new() }; 3];
         broker.machines.topics.for_each(|topic| {
             let name = topic.config.name.as_str();
             let [messages, bytes] = topic.traffic.put.reading();
@@ -95,6 +96,12 @@ impl Metrics {
                     ("is_retry", name.starts_with(RETRY_PREFIX).to_string()),
                     ("is_system", groups::is_system(group.as_str()).to_string()),
                 ]);
+                let filtered = taken.filters.reading();
+                if filtered.examined > 0 {
+                    examined.push((labels.clone(), filtered.examined));
+                    dropped.push((labels.clone(), filtered.dropped));
+                    failed.push((labels.clone(), filtered.failed));
+                }
                 messages_out.push((labels.clone(), messages));
                 bytes_out.push((labels, bytes));
             });
@@ -103,7 +110,11 @@ impl Metrics {
         family(encoder, "rocketmq_messages_in", "Messages stored", counter, &messages_in)?;
         family(encoder, "rocketmq_throughput_in", "Bytes of records stored", counter, &bytes_in)?;
         family(encoder, "rocketmq_messages_out", "Messages handed out", counter, &messages_out)?;
-        family(encoder, "rocketmq_throughput_out", "Bytes of records handed out", counter, &bytes_out)
+        family(encoder, "rocketmq_throughput_out", "Bytes of records handed out", counter, &bytes_out)?;
+        family(encoder, "kerolox_filter_examined", "Messages a filter has looked at", counter, &examined)?;
+        family(encoder, "kerolox_filter_dropped", "Messages a filter has held back", counter, &dropped)?;
+        let help = "Messages held back because the filter expression could not be evaluated on them";
+        family(encoder, "kerolox_filter_failed", help, counter, &failed)
     }
 
     /// Half messages and how they end, by the topic they are meant for.

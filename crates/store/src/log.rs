@@ -232,6 +232,12 @@ impl Log {
         self.core.read_units(units, mode, out)
     }
 
+    /// Shows the records that the units name to `look`, in their order, each with its place in `units`. They are copied only
+    /// where they lie in two pieces of memory. On an error some may have been shown.
+    pub fn look_at(&self, units: &[Unit], mode: Read, look: impl FnMut(usize, &[u8])) -> Result<(), ReadError> {
+        self.core.look_at(units, mode, look)
+    }
+
     /// Appends the record at an offset from the wire to `out`: only if a record starts there that is written. Whether its
     /// topic's rule makes it visible is for the caller to see, from the bounds of its queue.
     pub fn read_at(&self, at: LogOffset, mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {

@@ -57,28 +57,56 @@ impl Core {
     }
 
     pub fn read_units(&self, units: &[Unit], mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {
-        let (start, end) = (self.start(), self.readable_end());
-        if let Some(gone) = units.iter().find(|unit| unit.at < start || unit.at.plus(u64::from(unit.len)) > end) {
-            return Err(ReadError::NotFound { at: gone.at });
-        }
+        self.check_readable(units)?;
         // What lies in the tail needs one lock for all; only what is older goes to the file, a batch at a time.
         let in_tail = {
             let view = self.tail.view();
             // SAFETY: Below a published end, checked above.
             units.iter().take_while(|unit| unsafe { view.read(unit.at, unit.len as usize, out) }).count()
         };
-        let rest = &units[in_tail..];
-        if rest.is_empty() {
+        self.each_in_batches(&units[in_tail..], mode, |_, record| out.extend_from_slice(record))
+    }
+
+    pub fn look_at(&self, units: &[Unit], mode: Read, mut look: impl FnMut(usize, &[u8])) -> Result<(), ReadError> {
+        self.check_readable(units)?;
+        let (mut in_tail, mut crossing) = (0, Vec::new());
+        for some in units.chunks(LOOKS_PER_LOCK) {
+            let view = self.tail.view();
+            let before = in_tail;
+            for unit in some {
+                // SAFETY: Below a published end, checked above.
+                let Some(record) = (unsafe { view.record(unit.at, unit.len as usize, &mut crossing) }) else { break };
+                look(in_tail, record);
+                in_tail += 1;
+            }
+            if in_tail - before < some.len() {
+                break;
+            }
+        }
+        self.each_in_batches(&units[in_tail..], mode, |index, record| look(in_tail + index, record))
+    }
+
+    fn check_readable(&self, units: &[Unit]) -> Result<(), ReadError> {
+        let (start, end) = (self.start(), self.readable_end());
+        match units.iter().find(|unit| unit.at < start || unit.at.plus(u64::from(unit.len)) > end) {
+            Some(gone) => Err(ReadError::NotFound { at: gone.at }),
+            None => Ok(()),
+        }
+    }
+
+    /// Calls `each` with the records of the units, read from their batches.
+    fn each_in_batches(&self, units: &[Unit], mode: Read, mut each: impl FnMut(usize, &[u8])) -> Result<(), ReadError> {
+        if units.is_empty() {
             return Ok(());
         }
         let mut loaded = LAST.take();
-        let outcome = rest.iter().try_for_each(|unit| {
+        let outcome = units.iter().enumerate().try_for_each(|(index, unit)| {
             if !loaded.holds(self.id, unit.at) {
                 self.load_batch(unit.at, mode, &mut loaded)?;
             }
             match loaded.record(unit.at, unit.len) {
                 Some(bytes) => {
-                    out.extend_from_slice(bytes);
+                    each(index, bytes);
                     Ok(())
                 }
                 None => Err(self.damaged(unit.at, "the record leads outside its batch")),
@@ -150,6 +178,9 @@ impl Core {
         ReadError::Damaged { file: layout::segment_name(base), offset: at.since(base), reason: reason.to_owned() }
     }
 }
+
+/// Records looked at under one lock of the tail, some microseconds: the writer waits for it at each new chunk.
+const LOOKS_PER_LOCK: usize = 32;
 
 /// A kept batch is at most this long: a thread must not hold on to megabytes.
 const KEPT_LEN_MAX: u32 = 1024 * 1024;

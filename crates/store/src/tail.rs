@@ -170,6 +170,27 @@ impl View<'_> {
         unsafe { self.each_piece(at, len, |piece| out.extend_from_slice(piece)) }
     }
 
+    /// The bytes `at..at + len`: in place, or in `crossing` where they reach into the next chunk. `None`: they are not all in
+    /// memory.
+    ///
+    /// # Safety
+    /// As for [`Tail::read`].
+    pub unsafe fn record<'a>(&'a self, at: LogOffset, len: usize, crossing: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+        let chunk_len = self.tail.chunk_len;
+        let inside = at.0 % chunk_len;
+        if inside + len as u64 > chunk_len {
+            crossing.clear();
+            // SAFETY: Passed on.
+            return unsafe { self.read(at, len, crossing) }.then_some(crossing);
+        }
+        if at < self.tail.floor {
+            return None;
+        }
+        let chunk = self.window.chunk(at.0 / chunk_len)?;
+        // SAFETY: The range is below a published position, so nobody writes it any more, and the window's lock keeps the chunk.
+        Some(unsafe { chunk.slice(usize::try_from(inside).expect("below the length of a chunk"), len) })
+    }
+
     /// Calls `each` with the bytes `at..at + len`, piece by piece. False: they are not all in memory; `each` was not
     /// called.
     ///
@@ -298,6 +319,10 @@ mod tests {
                     prop_assert!(there || *at < durable.0, "un-synced bytes stay");
                     prop_assert_eq!(&out[..3], &[1, 2, 3]);
                     prop_assert_eq!(&out[3..], if there { bytes_at(*at, *len) } else { Vec::new() });
+                    let (view, mut crossing) = (tail.view(), Vec::new());
+                    // SAFETY: One thread.
+                    let in_place = unsafe { view.record(LogOffset(*at), *len, &mut crossing) };
+                    prop_assert_eq!(in_place, there.then_some(&out[3..]));
                 }
             }
         }

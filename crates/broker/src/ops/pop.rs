@@ -19,10 +19,11 @@ use model::{GroupName, LogOffset, Millis, QueueId, QueueOffset, Timestamp, Topic
 use store::{QueueSlot, Read, ReadError, Staged, Unit};
 
 use crate::broker::Broker;
-use crate::ops::pull::SCAN_MAX;
+use crate::ops::select::{Room, Scan, Selected};
 use crate::state::inflight::INVISIBLE_MAX;
 use crate::state::offsets::{Position, Queue};
 use crate::state::topics::Topic;
+use crate::state::traffic::Filtered;
 use crate::subscription::{self, Subscription};
 use poll::Poll;
 use turn::{Pops, Taken};
@@ -97,7 +98,7 @@ pub struct Plan {
     pub more: bool,
     group: GroupName,
     topic: Arc<Topic>,
-    subscription: Subscription,
+    subscription: Arc<Subscription>,
 }
 
 /// Messages of one queue.
@@ -114,6 +115,7 @@ pub struct Part {
     slot: QueueSlot,
     found: Position,
     units: Vec<Unit>,
+    filtered: Filtered,
 }
 
 /// A queue to look at.
@@ -144,7 +146,7 @@ impl Broker {
         if !(1..=RUN_MAX).contains(&request.max_messages) {
             return Err(Error::Count(request.max_messages));
         }
-        let subscription = Subscription::parse(request.topic, request.expression, request.kind, 0)?;
+        let subscription = self.subscription_given(request.group, request.topic, request.expression, request.kind)?;
         if !self.machines.inflight.lock().has_room() {
             return Err(Error::TooManyInFlight);
         }
@@ -169,9 +171,9 @@ impl Broker {
             topic,
             subscription,
         };
-        let (mut count, mut bytes) = (0, 0);
+        let mut room = Room::new(request.max_messages, request.max_bytes);
         for candidate in candidates {
-            self.look(request, candidate, mode, &mut plan, (&mut count, &mut bytes))?;
+            self.look(request, candidate, mode, &mut plan, &mut room)?;
         }
         Ok(plan)
     }
@@ -252,7 +254,7 @@ impl Broker {
         candidate: Candidate,
         mode: Read,
         plan: &mut Plan,
-        (count, bytes): (&mut usize, &mut usize),
+        room: &mut Room,
     ) -> Result<(), Error> {
         let Some(start) = self.begin_of(&candidate, request.begin) else { return Ok(()) };
         let end = self.log.bounds(candidate.slot).max;
@@ -261,40 +263,26 @@ impl Broker {
             let queue = (candidate.topic.id, candidate.queue);
             self.machines.offsets.lock().skip(request.group, queue, Position::New, start);
         }
-        let wanted = request.max_messages - *count;
-        if wanted == 0 || start >= end || *count > 0 && *bytes >= request.max_bytes {
+        if start >= end || room.is_full() || room.is_exhausted() {
             plan.rest += end.0.saturating_sub(start.0);
+            plan.more |= start < end && room.is_exhausted();
             return Ok(());
         }
-        let (mut units, mut deltas, mut looked_at) = (Vec::new(), Vec::new(), 0);
-        let all = matches!(plan.subscription.tags, subscription::Tags::All);
-        self.log.units(candidate.slot, start, if all { wanted } else { SCAN_MAX }, mode, &mut units)?;
-        let mut kept = 0;
-        for index in 0..units.len() {
-            let unit = units[index];
-            let wants = plan.subscription.wants(unit.tag_hash);
-            let len = usize::try_from(unit.len).expect("a record fits memory");
-            if wants && (kept == wanted || *count > 0 && *bytes + len > request.max_bytes) {
-                break;
-            }
-            looked_at += 1;
-            if wants {
-                deltas.push(u16::try_from(index).expect("at most SCAN_MAX"));
-                units[kept] = unit;
-                kept += 1;
-                *count += 1;
-                *bytes += len;
-            }
-        }
-        units.truncate(kept);
-        let next = start.plus(looked_at);
+        let (mut units, mut deltas) = (Vec::new(), Vec::new());
+        let scan = Scan { subscription: &plan.subscription, slot: candidate.slot, from: start, mode };
+        let Selected { next, filtered } = self.select(&scan, room, &mut units, |delta| deltas.push(delta))?;
         plan.rest += end.0.saturating_sub(next.0);
         let Candidate { origin, topic, queue, slot, position: found } = candidate;
-        if kept == 0 {
+        if units.is_empty() {
             plan.more |= next < end;
+            if filtered.examined > 0
+                && let Some(taken) = self.taken_by(&topic, request.group)
+            {
+                taken.filters.count(filtered);
+            }
             self.machines.offsets.lock().skip(request.group, (topic.id, queue), found, next);
         } else {
-            plan.parts.push(Part { origin, queue, start, next, deltas, topic, slot, found, units });
+            plan.parts.push(Part { origin, queue, start, next, deltas, topic, slot, found, units, filtered });
         }
         Ok(())
     }
@@ -375,6 +363,7 @@ impl Broker {
             self.counters.bytes_out.add(bytes);
             if let Some(taken) = self.taken_by(&part.topic, plan.group.as_str()) {
                 taken.count(part.queue, part.next, messages, bytes);
+                taken.filters.count(part.filtered);
             }
         }
     }

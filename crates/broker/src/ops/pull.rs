@@ -1,7 +1,7 @@
 //! Pulling: which messages of a queue a consumer gets next, or why none (semantics.md section 6).
 //!
-//! [`Broker::plan_pull`] decides from index units alone; [`Broker::read_planned`] copies the stored bytes. Holding a
-//! fruitless pull until something arrives is the caller's part, with `machines.arrivals`.
+//! [`Broker::plan_pull`] decides, mostly from index units alone (`ops/select`); [`Broker::read_planned`] copies the stored
+//! bytes. Holding a fruitless pull until something arrives is the caller's part, with `machines.arrivals`.
 
 use std::sync::Arc;
 
@@ -9,8 +9,9 @@ use model::{GroupConfig, GroupName, QueueId, QueueOffset};
 use store::{QueueSlot, Read, ReadError, Unit};
 
 use crate::broker::Broker;
+use crate::ops::select::{Room, Scan, Selected};
 use crate::state::topics::Topic;
-use crate::state::traffic::Taken;
+use crate::state::traffic::{Filtered, Taken};
 use crate::subscription::{self, Subscription};
 
 /// A pull as a consumer asked for it.
@@ -62,7 +63,11 @@ pub struct Plan {
     pub queue: QueueSlot,
     pub queue_id: QueueId,
     pub subscription: Arc<Subscription>,
-    /// Where to count what is taken. `None`: nothing is, or the group exists by pulling only.
+    /// What was dropped on the way.
+    filtered: Filtered,
+    /// A held pull was woken for messages that its filter dropped: it may be held on.
+    woken_in_vain: bool,
+    /// Where to count what is taken and dropped. `None`: nothing is, or the group exists by pulling only.
     taken: Option<Arc<Taken>>,
 }
 
@@ -73,11 +78,8 @@ impl Plan {
         match self.status {
             Status::OffsetOverflowOne => true,
             Status::NoMessageInQueue => self.next == QueueOffset::ZERO,
-            Status::Found
-            | Status::NoMatchedMessage
-            | Status::OffsetOverflowBadly
-            | Status::OffsetTooSmall
-            | Status::OffsetReset => false,
+            Status::NoMatchedMessage => self.woken_in_vain,
+            Status::Found | Status::OffsetOverflowBadly | Status::OffsetTooSmall | Status::OffsetReset => false,
         }
     }
 }
@@ -109,9 +111,9 @@ pub enum Error {
     Read(#[from] ReadError),
 }
 
-/// Units looked at in one pull, so that a filter that matches nothing cannot hold a thread (as in the reference: 16,000
-/// bytes of 20-byte units).
-pub(crate) const SCAN_MAX: usize = 800;
+/// A held pull that is woken looks at everything since its offset again: so many dropped messages are few enough to go on
+/// waiting. With more, the answer moves the client's offset past them.
+const DROPPED_WHILE_HELD_MAX: u64 = 64;
 
 /// Messages in one answer at most, whatever the client asks for.
 const MESSAGES_MAX: usize = 1_024;
@@ -153,6 +155,8 @@ impl Broker {
             queue: slot,
             queue_id: QueueId(queue),
             subscription: Arc::clone(&subscription),
+            filtered: Filtered::default(),
+            woken_in_vain: false,
             taken: None,
         };
         let key = (topic.id, QueueId(queue));
@@ -176,17 +180,26 @@ impl Broker {
             let status = if badly { Status::OffsetOverflowBadly } else { Status::OffsetOverflowOne };
             return Ok(plan(status, bounds.max));
         }
-        let next = self.select(request, &subscription, slot, offset, mode, units)?;
+        let mut room = Room::new(request.max_messages.clamp(1, MESSAGES_MAX), request.max_bytes);
+        let scan = Scan { subscription: &subscription, slot, from: offset, mode };
+        let Selected { next, filtered } = self.select(&scan, &mut room, units, |_| {})?;
+        let counts = !units.is_empty() || filtered.examined > 0;
+        let taken = if counts { self.taken_by(&topic, request.group) } else { None };
         if units.is_empty() {
-            return Ok(plan(Status::NoMatchedMessage, next));
+            let few = next.0 - offset.0 <= DROPPED_WHILE_HELD_MAX;
+            let woken_in_vain = !first_pass && next == bounds.max && few;
+            return Ok(Plan { filtered, taken, woken_in_vain, ..plan(Status::NoMatchedMessage, next) });
         }
-        Ok(Plan { taken: self.taken_by(&topic, request.group), ..plan(Status::Found, next) })
+        Ok(Plan { filtered, taken, ..plan(Status::Found, next) })
     }
 
     /// Appends the stored bytes of the plan's units to `out`. On an error `out` is as before.
     pub fn read_planned(&self, plan: &Plan, units: &[Unit], mode: Read, out: &mut Vec<u8>) -> Result<(), ReadError> {
         if units.is_empty() {
             self.counters.pulls_missed.add(1);
+            if let Some(taken) = &plan.taken {
+                taken.filters.count(plan.filtered);
+            }
             return Ok(());
         }
         let before = out.len();
@@ -200,6 +213,7 @@ impl Broker {
         self.counters.bytes_out.add(bytes);
         if let Some(taken) = &plan.taken {
             taken.count(plan.queue_id, plan.next, messages, bytes);
+            taken.filters.count(plan.filtered);
         }
         Ok(())
     }
@@ -213,57 +227,10 @@ impl Broker {
         })
     }
 
-    /// Keeps wanted units in `units`, answers the offset after the last one looked at.
-    fn select(
-        &self,
-        request: &Request<'_>,
-        subscription: &Subscription,
-        slot: QueueSlot,
-        offset: QueueOffset,
-        mode: Read,
-        units: &mut Vec<Unit>,
-    ) -> Result<QueueOffset, ReadError> {
-        let wanted = request.max_messages.clamp(1, MESSAGES_MAX);
-        let all = matches!(subscription.tags, subscription::Tags::All);
-        let (mut next, mut bytes, mut scanned) = (offset, 0, 0);
-        while units.len() < wanted && scanned < SCAN_MAX {
-            let from = units.len();
-            let ask = if all { wanted - from } else { SCAN_MAX - scanned };
-            self.log.units(slot, next, ask, mode, units)?;
-            let found = units.len() - from;
-            if found == 0 {
-                break;
-            }
-            let (mut kept, mut looked_at, mut full) = (from, 0, false);
-            for index in from..from + found {
-                let unit = units[index];
-                let wants = subscription.wants(unit.tag_hash);
-                let len = usize::try_from(unit.len).expect("a record fits memory");
-                if wants && (kept == wanted || kept > 0 && bytes + len > request.max_bytes) {
-                    full = true;
-                    break;
-                }
-                looked_at += 1;
-                if wants {
-                    units[kept] = unit;
-                    kept += 1;
-                    bytes += len;
-                }
-            }
-            units.truncate(kept);
-            scanned += looked_at;
-            next = next.plus(looked_at as u64);
-            if full {
-                break;
-            }
-        }
-        Ok(next)
-    }
-
     fn subscription_for(&self, request: &Request<'_>, group: &GroupConfig) -> Result<Arc<Subscription>, Error> {
         match request.filter {
             Filter::Given { expression, kind } => {
-                Ok(Arc::new(Subscription::parse(request.topic, expression, kind, 0)?))
+                Ok(self.subscription_given(request.group, request.topic, expression, kind)?)
             }
             Filter::Subscribed { version } => {
                 let online = self.clients.subscription_of(request.group, request.topic).ok_or(Error::GroupNotOnline)?;

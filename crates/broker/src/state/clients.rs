@@ -285,7 +285,10 @@ impl OnlineGroup {
             match self.subscriptions.get(&subscription.topic) {
                 Some(known) if known.version >= subscription.version => {}
                 known => {
-                    changed |= known.is_none_or(|known| known.expression != subscription.expression);
+                    let same = |known: &Arc<Subscription>| {
+                        known.expression == subscription.expression && known.kind() == subscription.kind()
+                    };
+                    changed |= !known.is_some_and(same);
                     self.subscriptions.insert(subscription.topic.clone(), Arc::new(subscription));
                 }
             }

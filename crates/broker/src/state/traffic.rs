@@ -46,17 +46,51 @@ impl Flow {
     }
 }
 
+/// What filters have done, tags and SQL92 alike.
+#[derive(Debug, Default)]
+pub struct FilterCounts {
+    /// Messages a filter has looked at.
+    pub examined: Counter,
+    /// Of these, the ones that did not match.
+    pub dropped: Counter,
+    /// Of these, the ones on which the expression could not be evaluated.
+    pub failed: Counter,
+}
+
+/// What a filter has done with one pull.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filtered {
+    pub examined: u64,
+    pub dropped: u64,
+    pub failed: u64,
+}
+
+impl FilterCounts {
+    pub fn count(&self, filtered: Filtered) {
+        self.examined.add(filtered.examined);
+        self.dropped.add(filtered.dropped);
+        self.failed.add(filtered.failed);
+    }
+
+    #[must_use]
+    pub fn reading(&self) -> Filtered {
+        Filtered { examined: self.examined.get(), dropped: self.dropped.get(), failed: self.failed.get() }
+    }
+}
+
 /// What one group has taken of a topic.
 #[derive(Debug)]
 pub struct Taken {
     pub flow: Flow,
+    pub filters: FilterCounts,
     /// By queue: the offset after the last message handed out.
     handed_out: Box<[AtomicU64]>,
 }
 
 impl Taken {
     fn new(queues: u32) -> Taken {
-        Taken { flow: Flow::default(), handed_out: (0..queues).map(|_| AtomicU64::new(0)).collect() }
+        let (flow, filters) = (Flow::default(), FilterCounts::default());
+        Taken { flow, filters, handed_out: (0..queues).map(|_| AtomicU64::new(0)).collect() }
     }
 
     /// The same counts for a topic that has more queues now.
@@ -64,6 +98,7 @@ impl Taken {
         let grown = Taken::new(queues);
         let [messages, bytes] = self.flow.reading();
         grown.flow.count(messages, bytes);
+        grown.filters.count(self.filters.reading());
         for (old, new) in self.handed_out.iter().zip(&grown.handed_out) {
             new.store(old.load(Ordering::Relaxed), Ordering::Relaxed);
         }
@@ -185,10 +220,12 @@ mod tests {
         let taken = traffic.begin_taken_by(&GroupName::trusted(GROUP), 1);
         taken.count(QueueId(0), QueueOffset(3), 3, 300);
         taken.count(QueueId(1), QueueOffset(9), 1, 100);
+        let filtered = Filtered { examined: 5, dropped: 2, failed: 1 };
+        taken.filters.count(filtered);
         let grown = traffic.taken_by(GROUP, 2).expect("begun");
         grown.count(QueueId(1), QueueOffset(5), 5, 500);
         let view = traffic.taken_by(GROUP, 2).expect("begun");
-        assert_eq!(view.flow.reading(), [9, 900]);
+        assert_eq!((view.flow.reading(), view.filters.reading()), ([9, 900], filtered));
         assert_eq!((view.handed_out(QueueId(0)), view.handed_out(QueueId(1))), (QueueOffset(3), QueueOffset(5)));
     }
 

@@ -61,19 +61,22 @@ fn heartbeat(gateway: &Gateway, header: &Header<'_>, body: &[u8], turn: &mut Tur
     let unknown = |consumer: &ConsumerData| !gateway.broker.clients.is_online(&consumer.group_name);
     let send_again = data.without_sub && data.consumer_data_set.iter().any(unknown);
     let mut consumers = Vec::with_capacity(data.consumer_data_set.len());
+    let mut refused = None;
     for consumer in data.consumer_data_set {
+        let group = consumer.group_name.clone();
         match heard(consumer, data.without_sub) {
             Ok(heard) => consumers.push(heard),
-            Err(refused) => {
-                turn.refuse(call, ResponseCode::SUBSCRIPTION_PARSE_FAILED, refused);
-                return Ok(());
-            }
+            Err(error) => refused = Some((group, error)),
         }
     }
     let producers =
         data.producer_data_set.into_iter().map(|producer| GroupName::trusted(&producer.group_name)).collect();
     let request = heartbeat::Request { client, producers, consumers };
     gateway.broker.begin_heartbeat(request, &mut turn.buffers.staged);
+    if let Some((group, error)) = refused {
+        turn.refuse(call, ResponseCode::SUBSCRIPTION_PARSE_FAILED, format_args!("group {group}: {error}"));
+        return Ok(());
+    }
     // Without fingerprint the reference answers true, which such a client does not read.
     let changed = data.heartbeat_fingerprint == 0 || send_again;
     let response = Response::new(call.opaque, ResponseCode::SUCCESS)
@@ -87,8 +90,8 @@ fn heartbeat(gateway: &Gateway, header: &Header<'_>, body: &[u8], turn: &mut Tur
     Ok(())
 }
 
-/// One consumer group of a heartbeat. A subscription in a language we do not read refuses the heartbeat: the group would
-/// get other messages than it asked for.
+/// One consumer group of a heartbeat. A subscription that cannot be read refuses the group: it would get other messages than
+/// it asked for. The client's other groups, which share its heartbeat, are heard all the same.
 fn heard(data: ConsumerData, without_subscriptions: bool) -> Result<ConsumerHeard, subscription::Error> {
     let mode = ConsumeMode {
         by: match data.consume_type {

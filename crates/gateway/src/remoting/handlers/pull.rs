@@ -48,6 +48,9 @@ pub fn pull(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outc
         Err(pull::Error::Read(ReadError::WouldBlock)) if mode == Read::Nowait => {
             return Outcome::Elsewhere(Elsewhere::Cold);
         }
+        Err(pull::Error::Read(ReadError::NotFound { .. })) if turn.pass != Pass::Last => {
+            return once_more(gateway, header, turn);
+        }
         Err(error) => {
             turn.refuse(call, status::of_pull(&error), error);
             return Outcome::Done;
@@ -76,13 +79,8 @@ pub fn pull(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outc
             Outcome::Elsewhere(Elsewhere::Cold)
         }
         Err(ReadError::NotFound { .. }) if turn.pass != Pass::Last => {
-            // Retention was faster than this pull: it takes messages out of the index before it moves the log's start. The
-            // next look at the queue, and the last, finds where it begins now.
             mark.abandon(turn.out);
-            let pass = std::mem::replace(&mut turn.pass, Pass::Last);
-            let outcome = pull(gateway, header, turn);
-            turn.pass = pass;
-            outcome
+            once_more(gateway, header, turn)
         }
         Err(error) => {
             mark.abandon(turn.out);
@@ -91,6 +89,15 @@ pub fn pull(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outc
             Outcome::Done
         }
     }
+}
+
+/// Retention was faster than this pull: it takes messages out of the index before it moves the log's start. The next look at
+/// the queue, and the last, finds where it begins now.
+fn once_more(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outcome {
+    let pass = std::mem::replace(&mut turn.pass, Pass::Last);
+    let outcome = pull(gateway, header, turn);
+    turn.pass = pass;
+    outcome
 }
 
 fn deadline(now: Timestamp, suspend_millis: i64) -> Timestamp {

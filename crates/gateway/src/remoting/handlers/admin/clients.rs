@@ -90,7 +90,7 @@ pub fn subscription_data(subscription: &Subscription) -> SubscriptionData {
     SubscriptionData {
         class_filter_mode: false,
         code_set,
-        expression_type: Some("TAG".to_owned()),
+        expression_type: Some(subscription.kind().to_owned()),
         sub_string: subscription.expression.clone(),
         sub_version: subscription.version,
         tags_set,

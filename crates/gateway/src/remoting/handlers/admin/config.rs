@@ -34,7 +34,7 @@ pub fn get(gateway: &Gateway, header: &Header<'_>, _: &[u8], turn: &mut Turn<'_>
         ("brokerRole", "ASYNC_MASTER".to_owned()),
         ("defaultTopicQueueNums", settings.default_queues.to_string()),
         ("deleteWhen", ALL_HOURS.to_owned()),
-        ("enablePropertyFilter", "false".to_owned()),
+        ("enablePropertyFilter", "true".to_owned()),
         ("fileReservedTime", hours(settings.retention).to_string()),
         ("flushDiskType", if settings.flush_async { "ASYNC_FLUSH" } else { "SYNC_FLUSH" }.to_owned()),
         ("keroloxVersion", env!("CARGO_PKG_VERSION").to_owned()),

@@ -158,8 +158,15 @@ pub fn queue_units(gateway: &Gateway, header: &Header<'_>, _: &[u8], turn: &mut 
     let group = fields.consumer_group.as_deref().unwrap_or_default();
     let online = gateway.broker.clients.subscription_of(group, topic);
     let subscription = online.and_then(|online| online.subscription);
-    let queue_data = found.units.iter().map(|unit| ConsumeQueueUnit {
-        eval: subscription.as_ref().is_none_or(|subscription| subscription.wants(unit.tag_hash)),
+    let matching = match subscription.as_deref() {
+        None => vec![true; found.units.len()],
+        Some(subscription) => match gateway.broker.matching(subscription, &found.units, turn.mode) {
+            Ok(matching) => matching,
+            Err(error) => return refuse_stats(header, &error.into(), turn),
+        },
+    };
+    let queue_data = found.units.iter().zip(matching).map(|(unit, eval)| ConsumeQueueUnit {
+        eval,
         physic_offset: unit.at.0.cast_signed(),
         physic_size: unit.len.cast_signed(),
         tags_code: unit.tag_hash.into(),
