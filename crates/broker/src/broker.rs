@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use model::record::codec::{Put, Reader};
+use model::record::codec::Put;
 use model::record::system::{DecodeError, System};
 use model::{LogOffset, QueueOffset, Timestamp, TopicId, TopicName};
 use parking_lot::Mutex;
@@ -214,10 +214,11 @@ impl Machines {
 }
 
 impl Machines {
-    fn with_halves(&self, change: impl FnOnce(&mut Halves)) {
+    pub(crate) fn with_halves<T>(&self, change: impl FnOnce(&mut Halves) -> T) -> T {
         let mut halves = self.halves.lock();
-        change(&mut halves);
+        let answer = change(&mut halves);
         self.half_count.store(halves.len(), Ordering::Relaxed);
+        answer
     }
 
     fn scheduled(&self, message: Option<LastMessage>, due: Timestamp, key: u64) {
@@ -267,17 +268,7 @@ impl Observer for Machines {
     }
 
     fn save(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        self.topics.save(&mut out);
-        self.groups.save(&mut out);
-        self.offsets.lock().save(&mut out);
-        self.timers.lock().save(&mut out);
-        self.kv.lock().save(&mut out);
-        self.usage.lock().save(&mut out);
-        self.halves.lock().save(&mut out);
-        self.inflight.lock().save(&mut out);
-        self.request_modes.lock().save(&mut out);
-        out
+        self.save_sections()
     }
 
     fn saved_runs(&self) -> Vec<RunId> {
@@ -285,20 +276,7 @@ impl Observer for Machines {
     }
 
     fn load(&self, bytes: &[u8]) -> Result<(), LoadError> {
-        let mut fields = Reader::new(bytes);
-        self.topics.load(&mut fields)?;
-        self.groups.load(&mut fields)?;
-        self.offsets.lock().load(&mut fields)?;
-        self.timers.lock().load(&mut fields)?;
-        self.kv.lock().load(&mut fields)?;
-        self.usage.lock().load(&mut fields)?;
-        let mut halves = self.halves.lock();
-        halves.load(&mut fields)?;
-        self.half_count.store(halves.len(), Ordering::Relaxed);
-        drop(halves);
-        self.inflight.lock().load(&mut fields)?;
-        self.request_modes.lock().load(&mut fields)?;
-        Ok(())
+        self.load_sections(bytes)
     }
 }
 
@@ -386,14 +364,13 @@ pub(crate) fn put_len(out: &mut Vec<u8>, len: usize) {
 }
 
 #[cfg(test)]
-mod tests {
-    use model::{Millis, QueueOffset};
-    use store::QueueSlot;
+pub(crate) mod testing {
+    use model::Millis;
 
     use super::*;
     use crate::settings::Transactions;
 
-    fn machines() -> Machines {
+    pub fn machines() -> Machines {
         Machines::new(&Settings {
             cluster: "DefaultCluster".to_owned(),
             broker_name: "broker-a".to_owned(),
@@ -411,6 +388,15 @@ mod tests {
             retention: Millis(72 * 3_600_000),
         })
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::QueueOffset;
+    use store::QueueSlot;
+
+    use super::testing::machines;
+    use super::*;
 
     /// Found by killing the binary: live, a delayed message and its timer are told in one call, read back in two. The timer
     /// was passed over, and delayed messages and retries of the time since the last checkpoint never came.

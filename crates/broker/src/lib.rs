@@ -6,6 +6,7 @@ pub mod jobs;
 pub mod notice;
 pub mod ops;
 mod progress;
+mod projections;
 pub mod rates;
 pub mod settings;
 pub mod state;

@@ -108,7 +108,7 @@ pub trait Observer: Send + Sync {
     fn load(&self, bytes: &[u8]) -> Result<(), LoadError>;
 }
 
-/// Projections that cannot be restored. The log is then replayed from its start, if it is still whole.
+/// Projections that cannot be restored: a newer version wrote them. The log does not open, since it may no longer hold what they know.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("saved projections cannot be read: {reason}")]
 pub struct LoadError {

@@ -10,6 +10,7 @@ pub struct Malformed {
 }
 
 /// Reads fields one after another.
+#[derive(Clone)]
 pub struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -24,6 +25,11 @@ impl<'a> Reader<'a> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.at == self.bytes.len()
+    }
+
+    /// That nothing is left.
+    pub fn end(&self) -> Result<(), Malformed> {
+        if self.is_empty() { Ok(()) } else { Err(Malformed { at: self.at }) }
     }
 
     /// The next `len` bytes.
