@@ -19,6 +19,7 @@ pub mod pull;
 pub mod query;
 pub mod queue_offset;
 pub mod recall;
+pub mod reply;
 pub mod reset_offset;
 pub mod resume_half;
 pub(crate) mod select;

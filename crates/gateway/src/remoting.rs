@@ -16,6 +16,7 @@ pub mod held;
 mod late;
 pub mod latency;
 pub mod mailbox;
+pub mod reply_answer;
 pub mod routes;
 pub mod status;
 pub mod turn;
@@ -42,7 +43,7 @@ pub struct Gateway {
     pub namesrv: Arc<NameServer>,
     pub clock: fn() -> Timestamp,
     pub limits: Limits,
-    pub(crate) send_answers: SendAnswers,
+    pub(crate) send_answers: Arc<SendAnswers>,
     pub append_latency: latency::Latency,
     /// Whether a send can still be answered in time.
     pub admission: admission::Admission,
@@ -54,6 +55,7 @@ impl Gateway {
     #[must_use]
     pub fn new(broker: Arc<Broker>, namesrv: Arc<NameServer>, clock: fn() -> Timestamp, limits: Limits) -> Gateway {
         let send_answers = SendAnswers::new(broker.settings.store_host, &broker.settings.region, true);
+        let send_answers = Arc::new(send_answers);
         Gateway {
             broker,
             namesrv,

@@ -33,6 +33,10 @@ pub mod key {
     pub const DLQ_ORIGIN_TOPIC: &str = "DLQ_ORIGIN_TOPIC";
     pub const DLQ_ORIGIN_MESSAGE_ID: &str = "DLQ_ORIGIN_MESSAGE_ID";
     pub const TIMER_OUT_MS: &str = "TIMER_OUT_MS";
+    /// The client that waits for a reply.
+    pub const REPLY_TO_CLIENT: &str = "REPLY_TO_CLIENT";
+    /// When the broker pushed a reply, milliseconds since 1970.
+    pub const PUSH_REPLY_TIME: &str = "PUSH_REPLY_TIME";
 }
 
 /// Iterates over (name, value) in order. Pieces without both are skipped, as the reference does.

@@ -65,6 +65,7 @@ fn main() {
         log_offsets: &[98_765_432_100],
         transaction_id: Some("FD000000000000000000000000000002508E5FFD2B277B66FE6F0002"),
         recall_handle: None,
+        remark: None,
     };
     let mut out = Vec::with_capacity(4096);
     measure("write a send answer", || {

@@ -20,6 +20,7 @@ final class Compat {
         Batches.register(harness);
         LitePulling.register(harness);
         Ordering.register(harness);
+        Requesting.register(harness, true);
         Transactions.register(harness);
     }
 

@@ -21,6 +21,7 @@ final class Compat {
         LitePulling.register(harness);
         Ordering.register(harness);
         Popping.register(harness);
+        Requesting.register(harness, false);
         Transactions.register(harness);
     }
 

@@ -62,6 +62,8 @@ pub struct Ticket {
     pub unique_key: UniqueKey,
     /// The exact time of a message that can be recalled.
     pub due: Option<Timestamp>,
+    /// Its producer waits for a reply.
+    pub asks: bool,
 }
 
 /// The unique key of a sent message.
@@ -134,6 +136,8 @@ struct Known<'a> {
     wish: Wish<'a>,
     wait: bool,
     transaction: bool,
+    /// It names a client that waits for a reply.
+    asks: bool,
     /// Values of ours that a resent message carries already, or a receipt handle: they are left out and written anew.
     stale: bool,
 }
@@ -148,6 +152,7 @@ impl<'a> Known<'a> {
                 b"KEYS" => known.keys = Some(value),
                 b"WAIT" => known.wait = value != b"false",
                 b"TRAN_MSG" => known.transaction = value.eq_ignore_ascii_case(b"true"),
+                b"REPLY_TO_CLIENT" => known.asks = true,
                 b"MSG_REGION" | b"TRACE_ON" | b"CLUSTER" | b"POP_CK" => known.stale = true,
                 _ => {
                     known.wish.note(name, value);
@@ -205,7 +210,9 @@ impl Broker {
             When::At(due) if !destination.topic.config.name.is_retry() => Some(due),
             When::At(_) | When::Now | When::Level(_) | When::Recall { .. } | When::Committed { .. } => None,
         };
-        Ok(Ticket { entry, count: 1, queue_id: queue, wait_durable, unique_key, due })
+        // What a consumer gives back names the client that asked it, not the one that sends.
+        let asks = known.asks && request.reconsume_times == 0;
+        Ok(Ticket { entry, count: 1, queue_id: queue, wait_durable, unique_key, due, asks })
     }
 
     /// Checks and stages a client batch; `request.body` is the whole batch, `request.properties` belong to every message.
@@ -253,7 +260,8 @@ impl Broker {
             return Err(Error::NoBody);
         }
         let wait_durable = destination.topic.durable && shared.wait;
-        Ok(Ticket { entry: first, count, queue_id: queue, wait_durable, unique_key: UniqueKey::OfBatch, due: None })
+        let unique_key = UniqueKey::OfBatch;
+        Ok(Ticket { entry: first, count, queue_id: queue, wait_durable, unique_key, due: None, asks: false })
     }
 
     fn topic_for_send(&self, request: &Request<'_>) -> Result<Arc<Topic>, Error> {

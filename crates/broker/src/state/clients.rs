@@ -104,6 +104,8 @@ pub struct ConsumerHeard {
 struct Tables {
     consumers: HashMap<GroupName, OnlineGroup>,
     producers: HashMap<GroupName, BTreeMap<ConnectionId, Client>>,
+    /// Clients that produce or ask for replies, by their id: on the connection of the last heartbeat.
+    requesters: HashMap<String, Client>,
 }
 
 /// All clients.
@@ -126,7 +128,17 @@ impl Clients {
     }
 
     pub fn producer_heard(&self, client: &Client, group: GroupName) {
-        self.tables.write().producers.entry(group).or_default().insert(client.connection, client.clone());
+        let mut tables = self.tables.write();
+        tables.requesters.insert(client.client_id.clone(), client.clone());
+        tables.producers.entry(group).or_default().insert(client.connection, client.clone());
+    }
+
+    /// A client asks for a reply. It can be reached from now on, also when its first heartbeat comes later: clients that
+    /// know a topic's route already ask without one.
+    pub fn requester_heard(&self, client_id: &str, client: impl FnOnce() -> Client) {
+        if !self.tables.read().requesters.contains_key(client_id) {
+            self.tables.write().requesters.entry(client_id.to_owned()).or_insert_with(client);
+        }
     }
 
     /// A client leaves a group. True if it was a member.
@@ -174,6 +186,7 @@ impl Clients {
             members.retain(|_, client| !gone(client));
             !members.is_empty()
         });
+        tables.requesters.retain(|_, client| !gone(client));
         changed.sort();
         changed
     }
@@ -228,6 +241,12 @@ impl Clients {
     #[must_use]
     pub fn producers(&self, group: &str) -> Vec<Client> {
         self.tables.read().producers.get(group).into_iter().flat_map(|members| members.values().cloned()).collect()
+    }
+
+    /// Where a client can be reached that asked for a reply.
+    #[must_use]
+    pub fn requester(&self, client_id: &str) -> Option<Client> {
+        self.tables.read().requesters.get(client_id).cloned()
     }
 
     /// All producers by group, sorted.

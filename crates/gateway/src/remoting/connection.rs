@@ -54,8 +54,9 @@ const UNSENT_PAUSE: usize = 1024 * 1024;
 /// this and [`UNSENT_PAUSE`] together stay below [`UNSENT_MAX`], and a consumer of many queues is not closed for its speed.
 const ELSEWHERE_MAX: usize = 16;
 
-/// Bytes of answers a client has not read; above it, which woken pulls and notices can reach, the connection is closed.
-const UNSENT_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of answers a client has not read; above it, which woken pulls, notices and replies of others can reach together,
+/// the connection is closed.
+const UNSENT_MAX: usize = 16 * 1024 * 1024;
 
 #[derive(Default)]
 struct Outgoing {
@@ -247,6 +248,7 @@ impl Connection {
         shrink(&mut out.ready);
         shrink(&mut out.held);
         let unsent = out.unsent();
+        self.peer.mailbox.note_unsent(unsent);
         if unsent > UNSENT_MAX {
             warn!(peer = %self.peer.address, unsent, "connection closed: the client does not read its answers");
             self.closing.set(true);

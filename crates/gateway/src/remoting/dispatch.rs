@@ -18,7 +18,7 @@ use wire::remoting::reply::Response;
 
 use super::Gateway;
 use super::core::Core;
-use super::handlers::{admin, assignment, client, namesrv, offset, pop, pull, query, send, transaction};
+use super::handlers::{admin, assignment, client, namesrv, offset, pop, pull, query, reply, send, transaction};
 use super::held::{HeldPull, WaitsFor};
 use super::status;
 use super::turn::{Buffers, Call, Pass, Peer, Turn};
@@ -72,6 +72,9 @@ pub fn dispatch(gateway: &Gateway, header: &Header<'_>, body: &[u8], turn: &mut 
         }
         RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE => pull::pull(gateway, header, turn),
         RequestCode::CONSUMER_SEND_MSG_BACK => send::send_back(gateway, header, turn),
+        RequestCode::SEND_REPLY_MESSAGE | RequestCode::SEND_REPLY_MESSAGE_V2 => {
+            reply::reply(gateway, header, body, turn)
+        }
         RequestCode::RECALL_MESSAGE => send::recall(gateway, header, turn),
         RequestCode::END_TRANSACTION => transaction::end(gateway, header, turn),
         code => {

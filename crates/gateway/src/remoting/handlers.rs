@@ -9,6 +9,7 @@ pub mod offset;
 pub mod pop;
 pub mod pull;
 pub mod query;
+pub mod reply;
 pub mod send;
 pub mod transaction;
 

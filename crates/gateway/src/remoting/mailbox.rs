@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use broker::notice::{Mailbox, Notice};
 use broker::state::clients::ConnectionId;
@@ -22,6 +22,10 @@ use super::turn::Mark;
 
 /// Bytes of frames that wait for their connection; above it notices are dropped.
 const NOTICE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes that a client has not read yet; above it no more replies are pushed to it. The largest reply above it stays well
+/// below what closes a connection (`connection::UNSENT_MAX`).
+const REPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Requests to one client that wait for its answer.
 const CALLS_MAX: usize = 256;
@@ -50,6 +54,8 @@ pub struct ConnectionMailbox {
     pub id: ConnectionId,
     core: Arc<CoreHandle>,
     contents: Mutex<Contents>,
+    /// Bytes the connection has taken out and the client has not read yet.
+    unsent: AtomicUsize,
     next_opaque: AtomicI32,
     calls: Mutex<HashMap<i32, OpenCall>>,
 }
@@ -70,6 +76,7 @@ impl ConnectionMailbox {
             id,
             core,
             contents: Mutex::default(),
+            unsent: AtomicUsize::new(0),
             next_opaque: AtomicI32::new(0),
             calls: Mutex::default(),
         }
@@ -88,6 +95,14 @@ impl ConnectionMailbox {
             contents.held.extend_from_slice(held);
             contents.marks.extend_from_slice(marks);
             contents.finished += 1;
+        });
+    }
+
+    /// Puts in an answer that waits for the log.
+    pub fn deliver_held(&self, held: &[u8], mark: Mark) {
+        self.put(|contents| {
+            contents.held.extend_from_slice(held);
+            contents.marks.push(mark);
         });
     }
 
@@ -112,6 +127,17 @@ impl ConnectionMailbox {
             marks: std::mem::take(&mut contents.marks),
             finished: std::mem::take(&mut contents.finished),
         }
+    }
+
+    /// The connection has so many bytes left that its client has not read.
+    pub fn note_unsent(&self, bytes: usize) {
+        self.unsent.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether the client reads what it is sent fast enough for another reply.
+    #[must_use]
+    pub fn has_room_for_replies(&self) -> bool {
+        self.contents.lock().frames.len() + self.unsent.load(Ordering::Relaxed) <= REPLY_BYTES_MAX
     }
 
     /// Asks the client something; `on_answer` runs on the client's I/O thread, at `deadline` with `None`.

@@ -19,6 +19,7 @@ use wire::remoting::reply::Response;
 use wire::remoting::reply::send::{SendAnswers, Stored};
 
 use super::mailbox::ConnectionMailbox;
+use super::reply_answer::{Place, ReplyAnswer};
 use super::status;
 
 /// Who asks.
@@ -85,6 +86,8 @@ enum Waiting {
         /// Where its recall handle stands in `frames`; empty if it has none.
         recall: Range<usize>,
     },
+    /// It waits for the client the reply is pushed to, too.
+    Reply { call: Call, ticket: Ticket, answer: Arc<ReplyAnswer> },
     /// A frame that is written already, in `frames`.
     Framed { call: Call, frame: Range<usize> },
 }
@@ -159,6 +162,11 @@ impl Turn<'_> {
         self.buffers.waiting.push(Waiting::Sent { call, ticket, text: text.start, recall });
     }
 
+    /// Answers a reply when the turn's append is as durable as its topic wants and its push is known.
+    pub fn answer_reply(&mut self, call: Call, ticket: Ticket, answer: Arc<ReplyAnswer>) {
+        self.buffers.waiting.push(Waiting::Reply { call, ticket, answer });
+    }
+
     /// Keeps a text until the turn is finished.
     pub fn keep_text(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
         let start = self.buffers.texts.len();
@@ -215,6 +223,20 @@ impl Turn<'_> {
                                 }
                                 ticket.wait_durable
                             }
+                            Waiting::Reply { ticket, answer, .. } => {
+                                let entry = staged.entry(ticket.entry);
+                                let place = Place {
+                                    queue_id: ticket.queue_id,
+                                    queue_offset: entry.queue_offset,
+                                    at: entry.at,
+                                    end: appended.end,
+                                    durable: ticket.wait_durable,
+                                };
+                                if !answer.stored(place, held) {
+                                    continue;
+                                }
+                                ticket.wait_durable
+                            }
                         };
                         marks.push(Mark {
                             since: self.now,
@@ -259,6 +281,7 @@ fn write_sent(
         log_offsets,
         transaction_id,
         recall_handle: std::str::from_utf8(recall).ok().filter(|handle| !handle.is_empty()),
+        remark: None,
     };
     answers.stored(call.encoding, call.opaque, ResponseCode::SUCCESS, &stored, held);
 }
@@ -275,7 +298,7 @@ fn unique_key<'t>(ticket: &'t Ticket, text: &'t [u8]) -> Option<&'t str> {
 fn refuse_all(waiting: &[Waiting], error: &AppendError, answers: &SendAnswers, out: &mut Vec<u8>) {
     let code = status::of_append(error);
     for answer in waiting {
-        let (Waiting::Sent { call, .. } | Waiting::Framed { call, .. }) = answer;
+        let (Waiting::Sent { call, .. } | Waiting::Reply { call, .. } | Waiting::Framed { call, .. }) = answer;
         if !call.oneway {
             answers.refused(call.encoding, call.opaque, code, &status::append_remark(error), out);
         }

@@ -8,3 +8,4 @@ mod forward;
 mod host;
 mod pages;
 mod recordings;
+mod reply;

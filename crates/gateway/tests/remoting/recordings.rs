@@ -41,6 +41,8 @@ const COMPARED: &[RequestCode] = &[
     RequestCode::GET_ALL_PRODUCER_INFO,
     RequestCode::QUERY_SUBSCRIPTION_BY_CONSUMER,
     RequestCode::GET_CONSUMER_RUNNING_INFO,
+    RequestCode::SEND_REPLY_MESSAGE,
+    RequestCode::SEND_REPLY_MESSAGE_V2,
     RequestCode::CONSUME_MESSAGE_DIRECTLY,
     RequestCode::VIEW_BROKER_STATS_DATA,
     RequestCode::GET_BROKER_RUNTIME_INFO,

@@ -133,6 +133,7 @@ fn request(header: &Header<'_>, name: &str) -> Option<bool> {
         317 => check!(header, name, stats::GetBrokerConsumeStats),
         321 => check!(header, name, message::QueryConsumeQueue<'_>),
         322 => check!(header, name, namesrv::QueryDataVersion<'_>),
+        326 => check!(header, name, message::PushReply<'_>),
         327 => check!(header, name, namesrv::AddWritePerm<'_>),
         343 => check!(header, name, group::QueryTopicsByConsumer<'_>),
         345 => check!(header, name, group::QuerySubscriptionByConsumer<'_>),
@@ -201,8 +202,11 @@ fn the_fields_of_every_answer_are_read() {
 fn our_send_answers_have_the_recorded_fields() {
     let broker = send::SendAnswers::new("127.0.0.1:10911".parse().unwrap(), "DefaultRegion", true);
     let mut compared = 0;
-    for recorded in recorded().iter().filter(|recorded| recorded.is_success()) {
-        if !matches!(recorded.request_code(), 10 | 310 | 320) {
+    for recorded in recorded().iter().filter(|recorded| recorded.is_answer()) {
+        // A reply that could not be pushed is stored all the same.
+        let (sends, replies) = ([10, 310, 320], [324, 325]);
+        let code = recorded.request_code();
+        if !(sends.contains(&code) && recorded.is_success() || replies.contains(&code)) {
             continue;
         }
         let (frame, name) = (recorded.frame(), recorded.name());
@@ -210,22 +214,24 @@ fn our_send_answers_have_the_recorded_fields() {
         let answer = SendAnswer::decode(&header).unwrap();
         let log_offsets: Vec<i64> =
             answer.msg_id.split(',').map(|id| i64::from_str_radix(&id[16..], 16).unwrap()).collect();
+        let told = header.remark().map(|remark| remark.to_cow().into_owned());
         let stored = send::Stored {
             queue_id: answer.queue_id,
             queue_offset: answer.queue_offset,
             log_offsets: &log_offsets,
             transaction_id: answer.transaction_id.as_deref(),
             recall_handle: answer.recall_handle.as_deref(),
+            remark: told.as_deref(),
         };
         for encoding in [Encoding::Json, Encoding::Binary] {
             let (written, remark, body) = read_back(encoding, |encoding, out| {
-                broker.stored(encoding, header.opaque, ResponseCode::SUCCESS, &stored, out);
+                broker.stored(encoding, header.opaque, header.response_code(), &stored, out);
             });
             let mut expected = fields(&header);
             // Inner batches are not answered by this writer.
             expected.remove("batchUniqId");
             assert_eq!(written, expected, "{name}");
-            assert_eq!((remark, body.len()), (None, 0), "{name}");
+            assert_eq!((&remark, body.len()), (&told, 0), "{name}");
         }
         compared += 1;
     }

@@ -76,3 +76,22 @@ fn closed_and_silent_clients_leave_their_groups() {
     assert_eq!(clients.closed(ConnectionId(2)), [GroupName::trusted("g")]);
     assert!(clients.online("g").is_none());
 }
+
+#[test]
+fn a_requester_is_reached_where_it_spoke_last() {
+    let clients = Clients::default();
+    assert!(clients.requester("a").is_none());
+    clients.producer_heard(&client(1, "a", 0), GroupName::trusted("p"));
+    clients.producer_heard(&client(2, "a", 1), GroupName::trusted("p"));
+    let connection = || clients.requester("a").map(|client| client.connection);
+    assert_eq!(connection(), Some(ConnectionId(2)));
+    clients.closed(ConnectionId(1));
+    assert_eq!(connection(), Some(ConnectionId(2)), "the connection it has left closes late");
+    clients.closed(ConnectionId(2));
+    assert_eq!(connection(), None);
+    clients.requester_heard("a", || client(3, "a", 2));
+    clients.requester_heard("a", || client(4, "a", 2));
+    assert_eq!(connection(), Some(ConnectionId(3)), "its first question makes it known");
+    clients.producer_heard(&client(4, "a", 3), GroupName::trusted("p"));
+    assert_eq!(connection(), Some(ConnectionId(4)), "and its heartbeat says it better");
+}

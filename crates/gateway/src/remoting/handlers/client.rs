@@ -48,15 +48,7 @@ pub fn serve(
 fn heartbeat(gateway: &Gateway, header: &Header<'_>, body: &[u8], turn: &mut Turn<'_>) -> Result<(), JsonError> {
     let data = HeartbeatData::read(body)?;
     let call = Call::of(header);
-    let client = Client {
-        connection: turn.peer.mailbox.id,
-        client_id: data.client_id,
-        address: turn.peer.address,
-        language: header.language.to_string(),
-        version: header.version,
-        heard: turn.now,
-        mailbox: turn.peer.mailbox.clone(),
-    };
+    let client = introduced(header, data.client_id, turn);
     // A broker that has restarted knows no subscriptions: a client that left them out must send them again.
     let unknown = |consumer: &ConsumerData| !gateway.broker.clients.is_online(&consumer.group_name);
     let send_again = data.without_sub && data.consumer_data_set.iter().any(unknown);
@@ -88,6 +80,19 @@ fn heartbeat(gateway: &Gateway, header: &Header<'_>, body: &[u8], turn: &mut Tur
         turn.answer_when_durable(call, response);
     }
     Ok(())
+}
+
+/// The client on this turn's connection.
+pub(super) fn introduced(header: &Header<'_>, client_id: String, turn: &Turn<'_>) -> Client {
+    Client {
+        connection: turn.peer.mailbox.id,
+        client_id,
+        address: turn.peer.address,
+        language: header.language.to_string(),
+        version: header.version,
+        heard: turn.now,
+        mailbox: turn.peer.mailbox.clone(),
+    }
 }
 
 /// One consumer group of a heartbeat. A subscription that cannot be read refuses the group: it would get other messages than

@@ -1,7 +1,11 @@
 //! Sends (10, 310, 320), send-back (36) and recall (370).
 
+use std::net::SocketAddr;
+use std::ops::Range;
+
 use broker::ops::send::{self, Inner, Request};
 use broker::ops::{recall, send_back};
+use model::properties::{self, key};
 use model::{LogOffset, Timestamp};
 use store::{Read, ReadError};
 use wire::remoting::body::batch::Batch;
@@ -11,6 +15,7 @@ use wire::remoting::header::message::{Recall, SendBack};
 use wire::remoting::header::send::SendHeader;
 use wire::remoting::reply::Response;
 
+use super::client::introduced;
 use super::decode;
 use crate::remoting::Gateway;
 use crate::remoting::dispatch::{Elsewhere, Outcome};
@@ -20,27 +25,10 @@ use crate::remoting::turn::{Call, Turn};
 pub fn send(gateway: &Gateway, header: &Header<'_>, body: &[u8], turn: &mut Turn<'_>) -> Outcome {
     let fields = decode!(SendHeader, header, turn);
     let call = Call::of(header);
-    let text = turn.keep_text(|texts| {
-        if let Some(properties) = fields.properties {
-            properties.unescape_into(texts);
-        }
-    });
+    let text = keep_properties(&fields, turn);
     let (now, born_host) = (turn.now, turn.peer.address);
     let (texts, staged) = turn.texts_and_staged();
-    let request = Request {
-        topic: &fields.topic,
-        default_topic: &fields.default_topic,
-        default_queues: u32::try_from(fields.default_topic_queue_nums).unwrap_or(0),
-        queue_id: fields.queue_id,
-        sys_flag: fields.sys_flag,
-        flag: fields.flag,
-        born_timestamp: Timestamp(fields.born_timestamp),
-        born_host,
-        properties: &texts[text.clone()],
-        reconsume_times: fields.reconsume_times,
-        max_reconsume_times: fields.max_reconsume_times.filter(|_| header.version >= VERSION_MAX_RECONSUME_TIMES),
-        body,
-    };
+    let request = request(&fields, header, &texts[text.clone()], body, born_host);
     let result = if fields.batch {
         let messages = Batch::new(body).map(|message| match message {
             Ok(message) => Ok(Inner { flag: message.flag, properties: message.properties, body: message.body }),
@@ -63,6 +51,12 @@ pub fn send(gateway: &Gateway, header: &Header<'_>, body: &[u8], turn: &mut Turn
             }
         }
         Ok(ticket) => {
+            if ticket.asks
+                && let Some(id) = properties::find(request.properties, key::REPLY_TO_CLIENT)
+            {
+                let id = id.to_owned();
+                gateway.broker.clients.requester_heard(&id, || introduced(header, id.clone(), turn));
+            }
             let recall = turn.keep_recall_handle(&ticket, &text, &fields.topic, &gateway.broker.settings.broker_name);
             turn.answer_sent(call, ticket, text, recall);
         }
@@ -75,6 +69,39 @@ pub fn send(gateway: &Gateway, header: &Header<'_>, body: &[u8], turn: &mut Turn
         }
     }
     Outcome::Done
+}
+
+/// Keeps the properties of a send, without the escapes of the wire.
+pub(super) fn keep_properties(fields: &SendHeader<'_>, turn: &mut Turn<'_>) -> Range<usize> {
+    turn.keep_text(|texts| {
+        if let Some(properties) = fields.properties {
+            properties.unescape_into(texts);
+        }
+    })
+}
+
+/// The send as the broker understands it.
+pub(super) fn request<'a>(
+    fields: &'a SendHeader<'_>,
+    header: &Header<'_>,
+    properties: &'a [u8],
+    body: &'a [u8],
+    born_host: SocketAddr,
+) -> Request<'a> {
+    Request {
+        topic: &fields.topic,
+        default_topic: &fields.default_topic,
+        default_queues: u32::try_from(fields.default_topic_queue_nums).unwrap_or(0),
+        queue_id: fields.queue_id,
+        sys_flag: fields.sys_flag,
+        flag: fields.flag,
+        born_timestamp: Timestamp(fields.born_timestamp),
+        born_host,
+        properties,
+        reconsume_times: fields.reconsume_times,
+        max_reconsume_times: fields.max_reconsume_times.filter(|_| header.version >= VERSION_MAX_RECONSUME_TIMES),
+        body,
+    }
 }
 
 pub fn recall(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outcome {

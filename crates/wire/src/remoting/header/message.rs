@@ -1,5 +1,5 @@
 //! Single messages: looking them up (12, 33), sending them back (36), the end of a transaction (37, 323), taking them back
-//! (370), and looking into a queue (321).
+//! (370), pushing a reply to who asked for it (326), and looking into a queue (321).
 
 use std::borrow::Cow;
 
@@ -71,6 +71,27 @@ headers! {
         topic: Option<Cow<'h, str>> = "topic",
         /// Offset id.
         msg_id: Option<Cow<'h, str>> = "msgId",
+    }
+
+    /// 326, to a client: the reply it waits for. The body is the reply's, perhaps compressed.
+    pub struct PushReply<'h> {
+        /// Of the one who replies, as the next four.
+        producer_group: Cow<'h, str> = "producerGroup",
+        topic: Cow<'h, str> = "topic",
+        default_topic: Cow<'h, str> = "defaultTopic",
+        default_topic_queue_nums: i32 = "defaultTopicQueueNums",
+        queue_id: i32 = "queueId",
+        sys_flag: i32 = "sysFlag",
+        born_timestamp: i64 = "bornTimestamp",
+        flag: i32 = "flag",
+        /// With the id by which the client knows its request, `CORRELATION_ID`.
+        properties: Option<Cow<'h, str>> = "properties",
+        reconsume_times: Option<i32> = "reconsumeTimes",
+        unit_mode: Option<bool> = "unitMode",
+        /// `ip:port`, as the store host.
+        born_host: Cow<'h, str> = "bornHost",
+        store_host: Cow<'h, str> = "storeHost",
+        store_timestamp: i64 = "storeTimestamp",
     }
 
     /// 321: units of a queue, for a curious admin.

@@ -35,6 +35,8 @@ pub struct Stored<'a> {
     pub transaction_id: Option<&'a str>,
     /// By which the message can be taken back until its delivery time, if it has one.
     pub recall_handle: Option<&'a str>,
+    /// What else there is to say; of a reply, why its requester does not have it.
+    pub remark: Option<&'a str>,
 }
 
 impl SendAnswers {
@@ -55,7 +57,7 @@ impl SendAnswers {
     }
 
     /// Appends the answer to a stored send. `code` is one of those that carry these fields: 0, 10,
-    /// 11, 12.
+    /// 11, 12, and 1 to a reply that could not be pushed.
     pub fn stored(&self, encoding: Encoding, opaque: i32, code: ResponseCode, stored: &Stored<'_>, out: &mut Vec<u8>) {
         assert!(!stored.log_offsets.is_empty(), "an answer names what was stored");
         let mark = FrameMark::begin(encoding, out);
@@ -77,10 +79,10 @@ impl SendAnswers {
                     push_escaped(handle, out);
                 }
                 out.extend_from_slice(b"\"}");
-                push_json_tail(FLAG_RESPONSE, opaque, None, out);
+                push_json_tail(FLAG_RESPONSE, opaque, stored.remark, out);
             }
             Encoding::Binary => {
-                push_binary_head(code.0, FLAG_RESPONSE, opaque, None, out);
+                push_binary_head(code.0, FLAG_RESPONSE, opaque, stored.remark, out);
                 let mut ids = Vec::new();
                 self.push_message_ids(stored.log_offsets, &mut ids);
                 let ids = String::from_utf8(ids).expect("hex digits and commas");

@@ -30,6 +30,7 @@ const STORED: Stored<'static> = Stored {
     log_offsets: &[0x13968],
     transaction_id: Some("0100007F0100"),
     recall_handle: None,
+    remark: None,
 };
 
 #[test]
