@@ -8,12 +8,14 @@ use crate::op::{Answer, Check, Op, Queue};
 mod admin;
 mod ordered;
 mod plain;
+mod popper;
 mod producer;
 pub mod transactions;
 
 use admin::Admin;
 use ordered::Ordered;
 use plain::Plain;
+use popper::Popper;
 use producer::Producer;
 use transactions::Transactions;
 
@@ -28,6 +30,7 @@ pub enum Role {
     /// Consumes these queues for the plain group.
     Plain(Vec<Queue>),
     Ordered,
+    Popper,
     Admin,
 }
 
@@ -37,6 +40,7 @@ pub enum Client {
     Transactions(Transactions),
     Plain(Plain),
     Ordered(Ordered),
+    Popper(Popper),
     Admin(Admin),
 }
 
@@ -49,6 +53,7 @@ impl Client {
             Role::Transactions => Client::Transactions(Transactions::new(number)),
             Role::Plain(queues) => Client::Plain(Plain::new(queues.clone())),
             Role::Ordered => Client::Ordered(Ordered::default()),
+            Role::Popper => Client::Popper(Popper::default()),
             Role::Admin => Client::Admin(Admin),
         }
     }
@@ -60,6 +65,7 @@ impl Client {
             Client::Transactions(transactions) => transactions.next(now_us, calm, rng),
             Client::Plain(plain) => plain.next(rng),
             Client::Ordered(ordered) => ordered.next(now_us, rng),
+            Client::Popper(popper) => popper.next(calm, rng),
             Client::Admin(admin) => {
                 if calm {
                     None
@@ -77,6 +83,7 @@ impl Client {
             Client::Transactions(transactions) => transactions.heard(op, answer, rng),
             Client::Plain(plain) => plain.heard(op, answer, rng),
             Client::Ordered(ordered) => ordered.heard(op, answer, asked_us),
+            Client::Popper(popper) => popper.heard(op, answer),
         }
     }
 
@@ -90,11 +97,11 @@ impl Client {
     /// Whether it has something to do when everything is healed.
     #[must_use]
     pub fn goes_on(&self) -> bool {
-        matches!(self, Client::Plain(_) | Client::Ordered(_) | Client::Transactions(_))
+        self.consumes() || matches!(self, Client::Transactions(_))
     }
 
     #[must_use]
     pub fn consumes(&self) -> bool {
-        matches!(self, Client::Plain(_) | Client::Ordered(_))
+        matches!(self, Client::Plain(_) | Client::Ordered(_) | Client::Popper(_))
     }
 }

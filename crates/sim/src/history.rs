@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use model::Timestamp;
 
-use crate::op::{Answer, Check, Op, Queue, Seen};
+use crate::op::{Answer, Check, Op, Popped, Queue, Seen};
 
 /// A moment of the run. Two things never happen at the same tick.
 pub type Tick = u64;
@@ -72,8 +72,12 @@ pub struct History {
     /// Each process that came up.
     pub recovered: Vec<Recovered>,
     pub asked: Vec<Asked>,
+    /// What was ever found in the queues of [`crate::op::popped`], looked at before anything of it is deleted.
+    pub found: BTreeMap<(Queue, u64), Seen>,
     /// Messages are kept for so many milliseconds.
     pub keep_ms: u64,
+    /// The disk was full for a while.
+    pub disk_full: bool,
     /// Nothing disturbed the broker: it has no excuse for being late.
     pub undisturbed: bool,
     /// Milliseconds of each delay level from 1.
@@ -88,6 +92,8 @@ pub struct Drained {
     pub offsets: BTreeMap<(&'static str, Queue), u64>,
     /// Half messages that are not resolved.
     pub halves: usize,
+    /// Messages popped and not acked.
+    pub in_flight: u64,
     /// The latest the broker's clock has ever shown.
     pub clock_high: Timestamp,
 }
@@ -106,6 +112,14 @@ impl History {
         let mut pulls: Vec<_> = self.calls.iter().filter_map(Pull::of).collect();
         pulls.sort_by_key(|pull| pull.ended);
         pulls.into_iter()
+    }
+
+    /// Pops that were answered with messages, in the order they were asked.
+    pub fn pops(&self) -> impl Iterator<Item = (&Call, &[Popped])> {
+        self.calls.iter().filter_map(|call| match &call.answer {
+            Some(Answer::Popped(found)) => Some((call, &found[..])),
+            _ => None,
+        })
     }
 
     /// Sends to queues for which `wanted` says true.

@@ -17,6 +17,8 @@ mod moved;
 mod offset;
 mod order;
 mod phantom;
+mod pop_again;
+mod pop_once;
 #[cfg(test)]
 mod testing;
 mod transaction;
@@ -26,7 +28,7 @@ mod undead;
 /// A rule: what is wrong, if something is.
 type Rule = fn(&History, &Drained) -> Result<(), String>;
 
-const RULES: [(&str, Rule); 16] = [
+const RULES: [(&str, Rule); 18] = [
     ("acked after failure", acked_after_failure::check),
     ("phantom", phantom::check),
     ("lost", lost::check),
@@ -38,6 +40,8 @@ const RULES: [(&str, Rule); 16] = [
     ("offset", offset::check),
     ("given back", given_back::check),
     ("delivered", delivered::check),
+    ("pop once", pop_once::check),
+    ("pop again", pop_again::check),
     ("fifo", fifo::check),
     ("ghost", ghost::check),
     ("transaction", transaction::check),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Things that sometimes happen, by name.
-pub const ALL: [&str; 31] = [
+pub const ALL: [&str; 37] = [
     "answer lost",
     "batch sent",
     "check lost",
@@ -19,6 +19,12 @@ pub const ALL: [&str; 31] = [
     "duplicate request",
     "half message checked",
     "half message given up",
+    "message in flight across a restart",
+    "popped message acked",
+    "popped message acked twice",
+    "popped message came again",
+    "popped message dead",
+    "popped message hidden for longer",
     "power lost",
     "process killed",
     "queue lock refused",

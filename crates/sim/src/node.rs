@@ -14,7 +14,7 @@ use store::{Log, Options, Policy, Staged};
 use crate::history::SyncFailure;
 use crate::invariants::checked;
 use crate::marks::Marks;
-use crate::op::{self, Answer, Check, ORDERED, PLAIN, Queue};
+use crate::op::{self, Answer, Check, ORDERED, PLAIN, POPPERS, Queue};
 use crate::plan::{Plan, Planted};
 
 mod mailbox;
@@ -29,8 +29,8 @@ pub const START: Timestamp = Timestamp(1_700_000_000_000);
 /// Small, so that a run fills several.
 const SEGMENT_BYTES: u64 = 64 * 1_024;
 
-/// Deliveries of [`PLAIN`] after the first before a message is dead.
-const RETRY_MAX: i32 = 2;
+/// Deliveries of a group after the first before a message is dead.
+pub const RETRY_MAX: i32 = 2;
 
 /// The machine.
 pub struct Node {
@@ -161,6 +161,13 @@ impl Node {
         op::queues().map(end).collect()
     }
 
+    /// Messages popped and not acked.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        let counts = self.broker().map_or_else(Vec::new, |broker| broker.machines.inflight.lock().counts());
+        counts.iter().map(|(.., count)| count).sum()
+    }
+
     /// Whether the disk has lost its power or has failed the log.
     #[must_use]
     pub fn must_end(&self) -> bool {
@@ -237,6 +244,14 @@ impl Node {
         Some(broker.deliver_timed(now, staged))
     }
 
+    /// The job for popped messages that nobody has acked in time. Answers how long it wants to wait.
+    pub fn redeliver(&mut self) -> Option<Millis> {
+        let now = self.now();
+        let Process { broker, staged, .. } = self.process.as_mut()?;
+        staged.clear();
+        Some(broker.redeliver(now, staged))
+    }
+
     /// Questions the broker has posted to clients.
     pub fn posted(&mut self) -> Vec<(u32, Check)> {
         self.posted.take()
@@ -311,7 +326,7 @@ impl Process {
     /// Creates what every run has. False: the disk did not let us.
     fn create_missing(&mut self) -> bool {
         let staged = &mut self.staged;
-        for name in [PLAIN, ORDERED] {
+        for name in [PLAIN, ORDERED, POPPERS] {
             let mut group = GroupConfig::new(GroupName::trusted(name));
             group.retry_max = RETRY_MAX;
             let _ = self.broker.begin_change_group(group, staged).expect("a good name");

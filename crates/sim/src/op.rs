@@ -1,6 +1,6 @@
 //! What a simulated client may ask, and what it is told.
 
-use model::{LogOffset, Timestamp};
+use model::{LogOffset, Millis, Timestamp};
 
 /// A queue: topic and number.
 pub type Queue = (&'static str, u32);
@@ -27,18 +27,29 @@ pub const RETRY: &str = "%RETRY%plain";
 /// The dead-letter topic of [`PLAIN`].
 pub const DEAD: &str = "%DLQ%plain";
 
+/// Pops [`ORDERS`].
+pub const POPPERS: &str = "poppers";
+/// What [`POPPERS`] have not acked in time, and what they never acked.
+pub const POP_RETRY: &str = "%RETRY%poppers_orders";
+pub const POP_DEAD: &str = "%DLQ%poppers";
+
 /// Halves that nobody has resolved.
 pub const DEAD_CHECK: &str = "TRANS_CHECK_MAX_TIME_TOPIC";
 
 /// All queues that hold messages.
 pub fn queues() -> impl Iterator<Item = Queue> {
-    consumed().chain([(DEAD, 0), (DEAD_CHECK, 0)])
+    consumed().chain([(DEAD, 0), (DEAD_CHECK, 0)]).chain(popped().filter(|queue| queue.0 != ORDERS))
 }
 
 /// The queues that [`PLAIN`] consumes.
 pub fn consumed() -> impl Iterator<Item = Queue> {
     let named = TOPICS.into_iter().flat_map(|(topic, queues)| (0..queues).map(move |queue| (topic, queue)));
     named.chain([(RETRY, 0)])
+}
+
+/// The queues that hold what [`POPPERS`] are given, and what they never acked.
+pub fn popped() -> impl Iterator<Item = Queue> {
+    [(ORDERS, 0), (ORDERS, 1), (POP_RETRY, 0), (POP_DEAD, 0)].into_iter()
 }
 
 /// A request.
@@ -90,6 +101,19 @@ pub enum Op {
         group: &'static str,
         message: Seen,
     },
+    /// Takes messages of [`ORDERS`] for [`POPPERS`].
+    Pop {
+        max: usize,
+        invisible: Millis,
+    },
+    Ack {
+        messages: Vec<Popped>,
+    },
+    /// The message stays invisible for so long from now on.
+    Hide {
+        message: Popped,
+        invisible: Millis,
+    },
     Lock {
         group: &'static str,
         queue: Queue,
@@ -125,6 +149,14 @@ pub struct Seen {
     pub stored: Timestamp,
 }
 
+/// A message that was popped: it is nobody else's until `due`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Popped {
+    pub message: Seen,
+    pub popped_at: Timestamp,
+    pub due: Timestamp,
+}
+
 /// A question of the broker: what became of this half message?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Check {
@@ -153,6 +185,7 @@ pub enum Answer {
         max: u64,
         reset: bool,
     },
+    Popped(Vec<Popped>),
     /// The group's offset, and the visible end of the queue at the same moment.
     Offset {
         offset: Option<u64>,

@@ -70,6 +70,8 @@ pub struct Plan {
     pub sync_us: u64,
     /// There is a producer of transactions.
     pub transactions: bool,
+    /// Consumers that pop.
+    pub poppers: usize,
     /// Topics are deleted and created, offsets are reset.
     pub admin: bool,
     /// Messages are kept so long.
@@ -80,7 +82,7 @@ pub struct Plan {
 }
 
 /// 72 hours, as by default: nothing is ever too old.
-const KEEP_ALL_MS: u64 = 72 * 3_600_000;
+pub const KEEP_ALL_MS: u64 = 72 * 3_600_000;
 
 /// Longer than a lost client's queue lock lives.
 const CALM_MS: u64 = 70_000;
@@ -116,6 +118,7 @@ impl Plan {
             troubles,
             uniform: false,
             transactions: rng.once_in(2),
+            poppers: 1 + rng.below(3),
             sync_us: SYNC_US,
             admin: rng.once_in(2),
             keep_ms: if rng.once_in(2) { KEEP_ALL_MS } else { between(rng, 3_000, 15_000) },
@@ -137,6 +140,7 @@ impl Plan {
             troubles: vec![(Trouble::LosePower, between(rng, 100, 1_000))],
             uniform: true,
             transactions: false,
+            poppers: 0,
             sync_us: SYNC_SLOW_US,
             admin: false,
             keep_ms: KEEP_ALL_MS,

@@ -6,7 +6,7 @@ use crate::drain::drain;
 use crate::history::{Drained, History};
 use crate::invariants;
 use crate::marks::Marks;
-use crate::op::{DEAD, DEAD_CHECK, RETRY};
+use crate::op::{DEAD, DEAD_CHECK, POP_DEAD, RETRY};
 use crate::plan::{Plan, Planted};
 use crate::world::{Tell, World};
 
@@ -32,6 +32,7 @@ pub fn run(seed: u64, planted: Option<Planted>, tell: Option<Tell>) -> Result<Re
     if world.node.broker().is_none() {
         return Err(format!("liveness: no broker {calm_ms} ms after everything was healed"));
     }
+    world.look_at_popped()?;
     let mut drained = drain(&mut world.node)?;
     drained.clock_high = world.clock_high;
     mark_end(&mut world.marks, &world.history, &drained);
@@ -56,6 +57,9 @@ fn mark_end(marks: &mut Marks, history: &History, end: &Drained) {
     let any = |queue| end.queues.get(&(queue, 0)).is_some_and(|content| !content.messages.is_empty());
     if any(DEAD) {
         marks.hit("dead letter");
+    }
+    if any(POP_DEAD) {
+        marks.hit("popped message dead");
     }
     if any(DEAD_CHECK) {
         marks.hit("half message given up");

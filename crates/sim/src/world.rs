@@ -6,10 +6,11 @@ use model::Timestamp;
 use store::disk::recorded::Rng;
 
 use crate::clients::{Client, Role};
+use crate::drain::content_from;
 use crate::history::{Asked, Call, History, Recovered, Run, Tick};
 use crate::marks::Marks;
 use crate::node::{Ending, Node, START, Served};
-use crate::op::{Answer, Check, Op, Queue, TOPICS, consumed};
+use crate::op::{Answer, Check, Op, Queue, TOPICS, consumed, popped};
 use crate::plan::{Plan, Planted, Trouble, between};
 
 mod marking;
@@ -66,6 +67,7 @@ enum Work {
     Flush,
     Keep,
     DeliverTimed,
+    Redeliver,
     WriteOffsets,
     ExpireAndRetain,
 }
@@ -92,6 +94,8 @@ pub struct World {
     clients_made: u32,
     /// Who was granted the lock of a queue last, in which life of the broker.
     lock_holders: BTreeMap<Queue, (u32, u32)>,
+    /// Up to where the queues of popping consumers were looked at.
+    looked_at: BTreeMap<Queue, u64>,
     pub history: History,
     pub marks: Marks,
     /// By how much the broker's clock is wrong.
@@ -127,6 +131,7 @@ impl World {
             seats: Vec::new(),
             clients_made: 0,
             lock_holders: BTreeMap::new(),
+            looked_at: BTreeMap::new(),
             history,
             marks: Marks::default(),
             skew_ms: 0,
@@ -150,6 +155,7 @@ impl World {
         if self.plan.transactions {
             roles.push(Role::Transactions);
         }
+        roles.extend((0..self.plan.poppers).map(|_| Role::Popper));
         if self.plan.admin {
             roles.push(Role::Admin);
         }
@@ -236,7 +242,7 @@ impl World {
             Event::Start => return self.start(),
             Event::Work { life, work } => {
                 if life == self.node.life && self.node.broker().is_some() {
-                    self.work(work);
+                    return self.work(work);
                 }
             }
             Event::Trouble(trouble, every_ms) => {
@@ -342,6 +348,7 @@ impl World {
         let quiet = match &answer {
             None => true,
             Some(Answer::Pulled { found, .. }) => found.is_empty(),
+            Some(Answer::Popped(found)) => found.is_empty(),
             Some(Answer::Locked(granted)) => !granted,
             Some(_) => false,
         };
@@ -365,8 +372,11 @@ impl World {
         if self.node.start(&mut self.marks)? {
             let life = self.node.life;
             let ends = self.node.queue_ends();
+            if self.node.in_flight() > 0 {
+                self.marks.hit("message in flight across a restart");
+            }
             self.history.recovered.push(Recovered { life, ends });
-            for work in [Work::Keep, Work::DeliverTimed, Work::WriteOffsets, Work::ExpireAndRetain] {
+            for work in [Work::Keep, Work::DeliverTimed, Work::Redeliver, Work::WriteOffsets, Work::ExpireAndRetain] {
                 self.after(1_000, Event::Work { life, work });
             }
         } else if self.node.disk().is_dead() {
@@ -379,12 +389,12 @@ impl World {
         Ok(())
     }
 
-    fn work(&mut self, work: Work) {
+    fn work(&mut self, work: Work) -> Result<(), String> {
         let pause_us = match work {
             Work::Flush => {
                 self.flush_scheduled = false;
                 self.history.sync_failures.extend(self.node.flush());
-                return;
+                return Ok(());
             }
             Work::Keep => {
                 self.node.keep();
@@ -392,8 +402,11 @@ impl World {
             }
             Work::DeliverTimed => {
                 let wait = self.node.deliver_timed();
-                // Nobody wakes the job here when an earlier timer is scheduled.
-                wait.map_or(20_000, |wait| (wait.0 * 1_000).clamp(1_000, 20_000))
+                wait.map_or(20_000, |wait| (wait.0 * 1_000).clamp(1_000, 50_000))
+            }
+            Work::Redeliver => {
+                let wait = self.node.redeliver();
+                wait.map_or(20_000, |wait| (wait.0 * 1_000).clamp(1_000, 50_000))
             }
             Work::WriteOffsets => {
                 self.node.write_offsets();
@@ -401,11 +414,26 @@ impl World {
                 1_000_000
             }
             Work::ExpireAndRetain => {
+                self.look_at_popped()?;
                 self.node.expire_and_retain(&mut self.marks);
                 2_000_000
             }
         };
         self.after(pause_us, Event::Work { life: self.node.life, work });
+        Ok(())
+    }
+
+    /// Notes what there is in the queues of popping consumers.
+    pub fn look_at_popped(&mut self) -> Result<(), String> {
+        for queue in popped() {
+            let from = self.looked_at.get(&queue).copied().unwrap_or(0);
+            let content =
+                content_from(&self.node, queue, from).map_err(|error| format!("unreadable: {queue:?}: {error}"))?;
+            let found = content.messages.into_iter().map(|message| ((queue, message.offset), message));
+            self.history.found.extend(found);
+            self.looked_at.insert(queue, content.max);
+        }
+        Ok(())
     }
 
     /// After each event: answers go out, a sync is on its way if something waits for it, a dead process is replaced.

@@ -29,8 +29,9 @@ pub fn check(history: &History, end: &Drained) -> Result<(), String> {
         }
     }
     let pulled = history.pulls().flat_map(|pull| pull.found);
+    let popped = history.pops().flat_map(|(_, found)| found).map(|popped| &popped.message);
     let there = end.queues.values().flat_map(|content| &content.messages);
-    for message in pulled.chain(there).filter(|message| keeps_all(history, message.queue)) {
+    for message in pulled.chain(popped).chain(there).filter(|message| keeps_all(history, message.queue)) {
         see(message.queue, message.offset, message.id.unwrap_or(0), message.attempt)?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::history::{Drained, History};
-use crate::op::{DEAD, DEAD_CHECK, Op, RETRY, Seen};
+use crate::op::{DEAD, DEAD_CHECK, Op, POP_DEAD, POP_RETRY, RETRY, Seen};
 
 pub fn check(history: &History, end: &Drained) -> Result<(), String> {
     let mut sent = BTreeSet::new();
@@ -24,6 +24,8 @@ pub fn check(history: &History, end: &Drained) -> Result<(), String> {
         let Some(id) = message.id else { return false };
         match message.queue.0 {
             RETRY | DEAD => given_back.contains(&(id, message.attempt)),
+            // Where they come from is a rule of its own (`pop_again`).
+            POP_RETRY | POP_DEAD => true,
             DEAD_CHECK => halves.contains(&id),
             _ => sent.contains(&(message.queue, id)) && message.attempt == 0,
         }

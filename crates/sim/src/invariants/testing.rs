@@ -1,9 +1,9 @@
 //! Short histories for the tests of the rules.
 
-use model::{LogOffset, Timestamp};
+use model::{LogOffset, Millis, Timestamp};
 
 use crate::history::{Call, Content, Drained, History, Run};
-use crate::op::{Answer, ORDERS, Op, PLAIN, Queue, Seen};
+use crate::op::{Answer, ORDERS, Op, PLAIN, Popped, Queue, Seen};
 
 pub const QUEUE: Queue = (ORDERS, 0);
 
@@ -27,11 +27,21 @@ impl History {
         self.call(Op::Send { to: QUEUE, ids: vec![id], level: 0 }, started, ended, answer)
     }
 
+    pub fn pop(&mut self, at: u64, found: Vec<Popped>) -> &mut Call {
+        self.call(Op::Pop { max: 32, invisible: Millis(1_000) }, at, at, Some(Answer::Popped(found)))
+    }
+
     pub fn pull(&mut self, offset: u64, started: u64, ended: u64, found: Vec<Seen>, max: u64) -> &mut Call {
         let next = offset + found.len() as u64;
         let answer = Answer::Pulled { found, next, min: 0, max, reset: false };
         self.call(Op::Pull { group: PLAIN, from: QUEUE, offset, commit: None }, started, ended, Some(answer))
     }
+}
+
+/// Message `id`, popped at its `attempt`.
+pub fn popped(queue: Queue, offset: u64, id: u64, attempt: i32) -> Popped {
+    let message = Seen { attempt, ..seen(queue, offset, id) };
+    Popped { message, popped_at: Timestamp(0), due: Timestamp(1_000) }
 }
 
 pub fn seen(queue: Queue, offset: u64, id: u64) -> Seen {

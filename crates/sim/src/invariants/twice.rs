@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::LogOffset;
 
 use crate::history::{Drained, History};
-use crate::op::{DEAD, DEAD_CHECK, Op, RETRY};
+use crate::op::{DEAD, DEAD_CHECK, Op, POP_DEAD, POP_RETRY, RETRY};
 
 pub fn check(history: &History, end: &Drained) -> Result<(), String> {
     // By id and attempt.
@@ -36,7 +36,7 @@ pub fn check(history: &History, end: &Drained) -> Result<(), String> {
                 };
                 *left = fewer;
             }
-            if queue.0 == DEAD_CHECK {
+            if matches!(queue.0, DEAD_CHECK | POP_RETRY | POP_DEAD) {
                 continue;
             }
             let attempt = if matches!(queue.0, RETRY | DEAD) { message.attempt } else { 0 };

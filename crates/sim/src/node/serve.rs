@@ -15,6 +15,8 @@ use crate::body;
 use crate::op::{self, Answer, Op, Queue, Seen};
 use crate::plan::Planted;
 
+mod pops;
+
 /// What became of a request at the broker.
 #[derive(Debug)]
 pub enum Served {
@@ -58,6 +60,9 @@ impl Node {
             }
             Op::Heartbeat => Some(Done::Now(Answer::Done)),
             Op::Pull { group, from, offset, commit } => pull(broker, group, *from, *offset, *commit).map(Done::Now),
+            &Op::Pop { max, invisible } => pops::pop(broker, max, invisible, now, staged),
+            Op::Ack { messages } => pops::ack(broker, messages, staged),
+            Op::Hide { message, invisible } => pops::hide(broker, message, *invisible, now, staged),
             Op::Commit { group, queue, offset, answered } => {
                 let answered = *answered && planted != Some(Planted::OffsetsOutsideLog);
                 commit(broker, group, *queue, *offset, answered, staged)
@@ -233,8 +238,13 @@ fn pull(broker: &Broker, group: &str, from: Queue, offset: u64, commit: Option<u
 
 /// A stored record as a consumer of `queue` sees it.
 pub fn seen(queue: Queue, record: &[u8]) -> Option<Seen> {
+    seen_as(queue, queue.0, record)
+}
+
+/// As [`seen`]; the record names `topic`.
+fn seen_as(queue: Queue, topic: &str, record: &[u8]) -> Option<Seen> {
     let message = Message::parse(record)?;
-    let in_place = message.topic() == queue.0 && message.queue_id().0 == queue.1;
+    let in_place = message.topic() == topic && message.queue_id().0 == queue.1;
     Some(Seen {
         queue,
         offset: message.queue_offset().0,

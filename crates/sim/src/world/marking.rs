@@ -31,6 +31,16 @@ impl World {
                 (true, false) => "transaction committed",
                 (false, _) => "transaction rolled back",
             }),
+            (Op::Ack { .. }, Some(_)) => {
+                self.marks.hit("popped message acked");
+                if self.history.calls[call].runs.len() > 1 {
+                    self.marks.hit("popped message acked twice");
+                }
+            }
+            (Op::Hide { .. }, Some(_)) => self.marks.hit("popped message hidden for longer"),
+            (Op::Pop { .. }, Some(Answer::Popped(found))) if found.iter().any(|popped| popped.message.attempt > 0) => {
+                self.marks.hit("popped message came again");
+            }
             (Op::Delete { .. }, Some(_)) => self.marks.hit("topic deleted"),
             (Op::Pull { group: PLAIN, .. }, Some(Answer::Pulled { reset: true, .. })) => {
                 self.marks.hit("consumer offset reset");

@@ -24,6 +24,7 @@ impl World {
             Trouble::FailSync => self.node.disk().trouble(|disk| disk.sync_fails_after = Some(soon / 4)),
             Trouble::FillDisk => {
                 self.marks.hit("disk full");
+                self.history.disk_full = true;
                 self.node.disk().trouble(|disk| disk.free = Some(SIZE / 20));
                 self.after(soon * 50_000, Event::DiskHasRoom);
             }
