@@ -75,7 +75,8 @@ pub enum Fault {
     NoDirectorySync,
     /// Recovery believes a batch without checking its CRC.
     NoCrcInRecovery,
-    /// The epoch is not raised at a cut, and recovery does not mind a falling one.
+    /// The epoch is not raised at a cut, recovery does not mind a falling one, and no write clears the rest of its last page,
+    /// which would hide most of what comes back.
     StaleTail,
     /// Durable messages can be read when they are written.
     ReadBeyondCommitted,

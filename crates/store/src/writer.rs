@@ -403,7 +403,9 @@ impl Core {
         let mut slices: Vec<IoSlice<'_>> = unsafe { pinned.pieces(start, len) }.map(IoSlice::new).collect();
         // The file of a recycled segment may have left the memory: the kernel reads a page that is written in part, and
         // whoever writes waits for it. The next write begins where these zeros do.
-        slices.push(IoSlice::new(rest_of_page(start.plus(len).since(base))));
+        if self.options.fault != Some(Fault::StaleTail) {
+            slices.push(IoSlice::new(rest_of_page(start.plus(len).since(base))));
+        }
         segment.file.write_at(&mut slices, start.since(base))
     }
 }
