@@ -151,6 +151,7 @@ impl Machines {
                 }
                 self.offsets.lock().topic_deleted(id);
                 self.inflight.lock().topic_deleted(id);
+                self.timers.lock().topic_deleted(id);
                 self.usage.lock().topic_deleted(id);
                 if let (Some(listener), Some(name)) = (self.topic_listener.get(), name) {
                     listener.deleted(id, &name);
@@ -169,17 +170,17 @@ impl Machines {
             System::OffsetsCommitted { group, version, offsets } => {
                 self.offsets.lock().committed(at, &group, version, &offsets);
             }
-            System::TimerScheduled { due } => {
-                self.scheduled(message_before, due, NO_KEY);
-            }
-            System::TimerSet { due, key } => self.scheduled(message_before, due, key),
+            System::TimerScheduled { due } => self.scheduled(message_before, None, due, NO_KEY),
+            System::TimerSet { due, key } => self.scheduled(message_before, None, due, key),
+            System::TimerStored { topic, due, key } => self.scheduled(message_before, Some(topic), due, key),
             System::TimerMoved { from, due, key } => {
                 if let Some(LastMessage { at: timer, .. }) = message_before {
                     self.timers.lock().moved(from, timer, due, key);
                 }
             }
             System::TimerRecalled { due, key } => self.timers.lock().recalled(at, due, key),
-            System::TimersDone { timers } => self.timers.lock().done(&timers),
+            System::TimersDone { timers } => self.timers.lock().done(&timers, &[]),
+            System::TimersEnded { timers, topics } => self.timers.lock().done(&timers, &topics),
             System::HalfStored { topic, check_at } => {
                 if let Some(LastMessage { at, queue_offset, stored, .. }) = message_before {
                     self.with_halves(|halves| {
@@ -221,9 +222,9 @@ impl Machines {
         answer
     }
 
-    fn scheduled(&self, message: Option<LastMessage>, due: Timestamp, key: u64) {
+    fn scheduled(&self, message: Option<LastMessage>, topic: Option<TopicId>, due: Timestamp, key: u64) {
         let Some(LastMessage { at: timer, len, .. }) = message else { return };
-        let oversleeps = self.timers.lock().scheduled(timer, len, due, key);
+        let oversleeps = self.timers.lock().scheduled(timer, len, topic, due, key);
         if let Some(wake) = self.timer_listener.get().filter(|_| oversleeps) {
             wake();
         }

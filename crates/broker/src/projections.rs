@@ -37,6 +37,7 @@ const USAGE: Section = Section { kind: 6, version: 1 };
 const HALVES: Section = Section { kind: 7, version: 1 };
 const INFLIGHT: Section = Section { kind: 8, version: 1 };
 const REQUEST_MODES: Section = Section { kind: 9, version: 1 };
+const TIMERS_BY_TOPIC: Section = Section { kind: 10, version: 1 };
 
 impl Machines {
     pub(crate) fn save_sections(&self) -> Vec<u8> {
@@ -51,6 +52,7 @@ impl Machines {
         put_section(&mut out, HALVES, |out| self.halves.lock().save(out));
         put_section(&mut out, INFLIGHT, |out| self.inflight.lock().save(out));
         put_section(&mut out, REQUEST_MODES, |out| self.request_modes.lock().save(out));
+        put_section(&mut out, TIMERS_BY_TOPIC, |out| self.timers.lock().save_by_topic(out));
         out
     }
 
@@ -72,6 +74,7 @@ impl Machines {
                 HALVES => self.with_halves(|halves| halves.load(of)),
                 INFLIGHT => self.inflight.lock().load(of),
                 REQUEST_MODES => self.request_modes.lock().load(of),
+                TIMERS_BY_TOPIC => self.timers.lock().load_by_topic(of),
                 Section { kind, version } => {
                     let reason = format!("section {kind} version {version} is of a newer kerolox; start that one");
                     return Err(LoadError { reason });
@@ -154,7 +157,7 @@ fn read_timers_without_runs(timers: &mut Timers, fields: &mut Reader<'_>) -> Res
         if is_recall {
             timers.recalled(at, due, key);
         } else {
-            timers.scheduled(at, MESSAGE_BYTES, due, key);
+            timers.scheduled(at, MESSAGE_BYTES, None, due, key);
         }
     }
     Ok(())
@@ -164,7 +167,7 @@ fn read_timers_without_runs(timers: &mut Timers, fields: &mut Reader<'_>) -> Res
 fn read_delay_levels(timers: &mut Timers, fields: &mut Reader<'_>) -> Result<(), Malformed> {
     for _ in 0..fields.u64()? {
         let at = LogOffset(fields.u64()?);
-        timers.scheduled(at, MESSAGE_BYTES, Timestamp(fields.i64()?), NO_KEY);
+        timers.scheduled(at, MESSAGE_BYTES, None, Timestamp(fields.i64()?), NO_KEY);
     }
     Ok(())
 }

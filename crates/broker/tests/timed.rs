@@ -265,3 +265,35 @@ fn more_is_due_at_once_than_an_append_holds() {
     send(&broker, b"", b"a record behind the delivery");
     assert_eq!(broker.queue_bounds("orders", 0).max, QueueOffset(10));
 }
+
+#[test]
+fn what_waits_is_counted_by_the_topic_it_will_go_to() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path(), SyncRule::Group);
+    let orders = broker.machines.topics.id_of("orders").expect("it exists");
+    let waiting = |broker: &Broker| -> Vec<_> { broker.machines.timers.lock().by_topic().collect() };
+    send(&broker, b"DELAY\x011\x02", b"by level");
+    let properties = b"UNIQ_KEY\x01CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC\x02TIMER_DELAY_MS\x011500\x02";
+    let recalled = send(&broker, properties, b"recalled");
+    send(&broker, b"TIMER_DELAY_SEC\x013600\x02", b"much later");
+    assert_eq!(waiting(&broker), [(orders, 3)]);
+
+    let mut staged = Staged::default();
+    let handle = handle(recalled.due.expect("exact"), "CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC");
+    let request = recall::Request { topic: "orders", handle: &handle };
+    broker.begin_recall(request, after(10), &mut staged).expect("in time");
+    broker.append_and_wait(&mut staged).expect("the disk has room");
+    broker.deliver_timed(after(2_000), &mut staged);
+    send(&broker, b"", b"a record behind the delivery");
+    assert_eq!(waiting(&broker), [(orders, 1)]);
+    assert_eq!(broker.counters.timer_lateness_ms.reading().count(), 1);
+    let topic = broker.machines.topics.get("orders").expect("it exists");
+    let timed = topic.traffic.timed().expect("there were some");
+    assert_eq!((timed.delay_secs.reading().count(), timed.delivered.get()), (3, 1));
+
+    // A restart knows it.
+    broker.log().close();
+    drop(broker);
+    let broker = open(folder.path(), SyncRule::Group);
+    assert_eq!(waiting(&broker), [(orders, 1)]);
+}

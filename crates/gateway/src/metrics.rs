@@ -6,9 +6,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use broker::counters::Reading;
 use broker::ops::consume_stats::{Asked, QueueProgress};
 use broker::state::clients::{Client, MessageModel};
-use broker::state::traffic::FINISH_BOUNDS_SECS;
 use broker::state::{groups, topics};
 use model::config::perm;
 use model::name::RETRY_PREFIX;
@@ -20,6 +20,8 @@ use store::Read;
 
 use crate::remoting::Gateway;
 use crate::remoting::latency::BOUNDS_MS;
+
+mod timers;
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -36,6 +38,7 @@ impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.topics(&mut encoder)?;
         self.transactions(&mut encoder)?;
+        self.timers(&mut encoder)?;
         self.groups(&mut encoder)?;
         self.clients(&mut encoder)?;
         self.broker(&mut encoder)?;
@@ -62,6 +65,18 @@ fn family(
     Ok(())
 }
 
+/// One family of histograms.
+fn histogram(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, rows: &[(Labels, Reading)]) -> fmt::Result {
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+    for (labels, reading) in rows {
+        let bound = |bound: Option<u64>| bound.map_or(f64::MAX, |bound| bound as f64);
+        let buckets: Vec<_> = reading.buckets.iter().map(|(upper, count)| (bound(*upper), *count)).collect();
+        let row = &mut metric.encode_family(labels)?;
+        row.encode_histogram::<NoLabelSet>(reading.sum as f64, reading.count(), &buckets, None)?;
+    }
+    Ok(())
+}
+
 impl Metrics {
     /// The labels every series of a broker has, and these.
     fn labels<const N: usize>(&self, more: [(&'static str, String); N]) -> Labels {
@@ -72,6 +87,11 @@ impl Metrics {
             ("node_id", settings.broker_name.clone()),
         ];
         common.into_iter().chain(more).collect()
+    }
+
+    /// The labels of what is told of a storage.
+    fn storage_labels(&self) -> Labels {
+        self.labels([("storage_type", "local".to_owned()), ("storage_medium", "disk".to_owned())])
     }
 
     fn topics(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -132,9 +152,7 @@ impl Metrics {
             let labels = of_topic(&topic.config.name);
             committed.push((labels.clone(), ended.committed.get()));
             rolled_back.push((labels.clone(), ended.rolled_back.get()));
-            let bounds = FINISH_BOUNDS_SECS.iter().map(|bound| *bound as f64).chain([f64::MAX]);
-            let buckets: Vec<(f64, u64)> = bounds.zip(ended.finish_buckets()).collect();
-            latencies.push((labels, ended.finish_secs.get(), buckets));
+            latencies.push((labels, ended.finish_secs.reading()));
         });
         family(encoder, "rocketmq_half_messages", "Half messages waiting", MetricType::Gauge, &waiting)?;
         let counter = MetricType::Counter;
@@ -143,12 +161,7 @@ impl Metrics {
         // The name is the reference's, and so is that its numbers are seconds.
         let (name, help) =
             ("rocketmq_finish_message_latency_milliseconds", "Seconds from a half message to its commit");
-        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        for (labels, sum, buckets) in latencies {
-            let count = buckets.iter().map(|(_, count)| count).sum();
-            metric.encode_family(&labels)?.encode_histogram::<NoLabelSet>(sum as f64, count, &buckets, None)?;
-        }
-        Ok(())
+        histogram(encoder, name, help, &latencies)
     }
 
     fn groups(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -246,10 +259,7 @@ impl Metrics {
         let broker = &self.0.broker;
         let (log, counters) = (broker.log(), &broker.counters);
         let plain = |value: u64| [(self.labels([]), value)];
-        let stored = |value: u64| {
-            let medium = ("storage_medium", "disk".to_owned());
-            [(self.labels([("storage_type", "local".to_owned()), medium]), value)]
-        };
+        let stored = |value: u64| [(self.storage_labels(), value)];
         let gauge = MetricType::Gauge;
         let topics = broker.machines.topics.len() as u64;
         let groups = broker.machines.groups.len() as u64;
@@ -269,8 +279,6 @@ impl Metrics {
         family(encoder, "kerolox_connections", "Remoting connections open", gauge, &plain(connections))?;
         let held = broker.machines.arrivals.waiting() as u64;
         family(encoder, "kerolox_pulls_waiting", "Long polls held now", gauge, &plain(held))?;
-        let timers = broker.machines.timers.lock().len() as u64;
-        family(encoder, "kerolox_timers_waiting", "Messages waiting for their time", gauge, &plain(timers))?;
         let dead = counters.messages_to_dead_letter.get();
         let counter = MetricType::Counter;
         family(encoder, "kerolox_dead_letters", "Messages sent to dead-letter topics", counter, &plain(dead))?;
@@ -278,9 +286,7 @@ impl Metrics {
         let help = "Popped messages that went to a retry or dead-letter topic";
         family(encoder, "rocketmq_pop_revive_retry_messages", help, counter, &plain(redelivered))?;
         let popping = broker.machines.polls.waiting() as u64;
-        family(encoder, "kerolox_pops_waiting", "Pops held now", gauge, &plain(popping))?;
-        let delivered = counters.timers_delivered.get();
-        family(encoder, "kerolox_timers_delivered", "Timed messages delivered", counter, &plain(delivered))
+        family(encoder, "kerolox_pops_waiting", "Pops held now", gauge, &plain(popping))
     }
 
     /// From a send's arrival to its answer's leave, the disk included.

@@ -1,6 +1,9 @@
 //! Messages whose time has come go to their real topics. The message and the mark that its timer is done are one append, so
 //! a crash delivers both or neither: never twice, never not.
 
+use std::collections::BTreeMap;
+
+use model::record::system::System;
 use model::{Millis, Timestamp};
 use store::{AppendError, Read, ReadError, Staged};
 use tracing::{error, warn};
@@ -63,13 +66,23 @@ impl Broker {
         staged.clear();
         let (mut done, mut record) = (due.recalled.clone(), Vec::new());
         let mut readable = true;
+        let (mut topics, mut delivered) = (BTreeMap::new(), Vec::new());
+        for &timer in &due.recalled {
+            record.clear();
+            // Only to count: a record that cannot be read is not delivered either.
+            if self.log.read_at(timer, Read::Wait, &mut record).is_ok()
+                && let Some(topic) = self.real_topic(&record)
+            {
+                *topics.entry(topic.id).or_default() += 1;
+            }
+        }
         let room = BATCH_BYTES.min(self.log.append_bytes_max()) - DONE_BYTES;
-        for (index, &(timer, _)) in due.deliver.iter().enumerate() {
+        for (index, &(timer, time)) in due.deliver.iter().enumerate() {
             record.clear();
             let before = staged.len();
             match self.log.read_at(timer, Read::Wait, &mut record) {
                 Ok(()) => match self.stage_due(&record, staged) {
-                    Ok(Some(_)) => {}
+                    Ok(Some(topic)) => delivered.push((topic, time)),
                     Ok(None) => warn!(%timer, "a timed message has no topic to go to any more: dropped"),
                     Err(failed) => error!(%timer, error = %failed, "a timed message cannot be stored: dropped"),
                 },
@@ -86,16 +99,21 @@ impl Broker {
             if staged.bytes_len() > room && before > 0 {
                 // It goes with the next batch. A small segment takes small appends.
                 staged.truncate(before);
+                delivered.truncate(before);
                 self.machines.timers.lock().release(due.deliver[index..].iter().map(|(timer, _)| *timer));
                 break;
             }
             done.push(timer);
         }
         if !done.is_empty() {
-            let delivered = staged.len() as u64;
-            self.stage_timers_done(done, staged);
+            delivered.iter().for_each(|(topic, _)| *topics.entry(topic.id).or_default() += 1);
+            staged.system(&System::TimersEnded { timers: done, topics: topics.into_iter().collect() });
             self.log.append(staged)?;
-            self.counters.timers_delivered.add(delivered);
+            self.counters.timers_delivered.add(delivered.len() as u64);
+            for (index, (topic, time)) in delivered.iter().enumerate() {
+                topic.traffic.begin_timed().delivered.add(1);
+                self.counters.timer_lateness_ms.record(staged.entry(index).stored.since(*time).0);
+            }
         }
         Ok(readable)
     }

@@ -1,15 +1,17 @@
 //! A consumer gives a message back: into its group's retry topic after a delay, or into the dead-letter topic
 //! (code 36; semantics.md section 9).
 
+use std::sync::Arc;
+
 use model::properties::{self, key};
 use model::record::message::{Message, NewMessage};
-use model::record::system::System;
 use model::tag::tag_hash;
 use model::{GroupName, LogOffset, QueueId, Timestamp, TopicConfig, TopicName, message_id};
 use store::{Read, ReadError, Staged};
 
 use crate::broker::Broker;
 use crate::ops::send::{self, Content};
+use crate::state::topics::Topic;
 
 /// A message a consumer could not handle.
 #[derive(Clone, Copy, Debug)]
@@ -135,26 +137,27 @@ impl Broker {
             properties::push(out, key::DELAY, &level.to_string());
         };
         let content = Content { message: &again, properties: &with_level, keys, tag_hash: hash };
-        self.stage_delayed(level, content, now, staged)?;
+        self.stage_delayed(level, &topic, content, now, staged)?;
         Ok(Outcome::Staged)
     }
 
-    fn retry_topic(
-        &self,
-        group: &GroupName,
-        queues: u32,
-    ) -> Result<std::sync::Arc<crate::state::topics::Topic>, send::Error> {
+    fn retry_topic(&self, group: &GroupName, queues: u32) -> Result<Arc<Topic>, send::Error> {
         let name = TopicName::retry_of(group);
         let missing = |name| send::Error::NeedsTopic(Box::new(TopicConfig::new(name, queues)));
         self.machines.topics.get(name.as_str()).ok_or_else(|| missing(name))
     }
 
-    /// Stages the message a timer stood for, at its real place. `None`: its topic or queue is gone, it can go nowhere.
-    pub(crate) fn stage_due(&self, record: &[u8], staged: &mut Staged) -> Result<Option<usize>, send::Error> {
+    /// The topic a message that waits is for, if it exists.
+    pub(crate) fn real_topic(&self, record: &[u8]) -> Option<Arc<Topic>> {
+        self.machines.topics.get(properties::find(Message::parse(record)?.properties(), key::REAL_TOPIC)?)
+    }
+
+    /// Stages the message a timer stood for, at its real place, and answers its topic. `None`: its topic or queue is gone, it can
+    /// go nowhere.
+    pub(crate) fn stage_due(&self, record: &[u8], staged: &mut Staged) -> Result<Option<Arc<Topic>>, send::Error> {
         let Some(message) = Message::parse(record) else { return Ok(None) };
         let given = message.properties();
-        let Some(real_topic) = properties::find(given, key::REAL_TOPIC) else { return Ok(None) };
-        let Some(topic) = self.machines.topics.get(real_topic) else { return Ok(None) };
+        let Some(topic) = self.real_topic(record) else { return Ok(None) };
         let queue: u32 = properties::find(given, key::REAL_QID).and_then(|id| id.parse().ok()).unwrap_or(0);
         if topic.queues() == 0 {
             return Ok(None);
@@ -162,7 +165,7 @@ impl Broker {
         // The topic may have shrunk since: order matters less than the message.
         let queue = QueueId(if queue < topic.queues() { queue } else { queue % topic.queues() });
         let due = NewMessage {
-            topic: real_topic,
+            topic: topic.config.name.as_str(),
             queue_id: queue,
             flag: message.flag(),
             sys_flag: message.sys_flag(),
@@ -176,11 +179,7 @@ impl Broker {
         let properties = |out: &mut Vec<u8>| out.extend_from_slice(given);
         let tag_hash = properties::find(given, key::TAGS).map_or(0, tag_hash);
         let content = Content { message: &due, properties: &properties, keys: properties::index_keys(given), tag_hash };
-        self.stage_now(&topic, content, staged).map(Some)
-    }
-
-    /// Stages that timers are done.
-    pub(crate) fn stage_timers_done(&self, timers: Vec<LogOffset>, staged: &mut Staged) {
-        staged.system(&System::TimersDone { timers });
+        self.stage_now(&topic, content, staged)?;
+        Ok(Some(topic))
     }
 }

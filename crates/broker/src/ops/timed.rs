@@ -145,17 +145,11 @@ impl Broker {
     ) -> Result<usize, Error> {
         match when {
             When::Now => self.stage_now(topic, content, staged),
-            When::Level(level) => self.stage_delayed(level, content, now, staged),
+            When::Level(level) => self.stage_delayed(level, topic, content, now, staged),
             When::At(due) => {
-                let key = timer_key(topic, unique_key);
-                self.stage_waiting(
-                    system_topic::TIMER,
-                    QueueId(0),
-                    Some(due),
-                    content,
-                    System::TimerSet { due, key },
-                    staged,
-                )
+                let fact = System::TimerStored { topic: topic.id, due, key: timer_key(topic, unique_key) };
+                topic.traffic.begin_timed().count_scheduled(due.since(content.message.born_timestamp));
+                self.stage_waiting(system_topic::TIMER, QueueId(0), Some(due), content, fact, staged)
             }
             When::Committed { check_at } => {
                 let fact = System::HalfStored { topic: topic.id, check_at };
@@ -172,13 +166,15 @@ impl Broker {
     pub(crate) fn stage_delayed<'k>(
         &self,
         level: u32,
+        topic: &Topic,
         content: Content<'_, impl Iterator<Item = &'k str>>,
         now: Timestamp,
         staged: &mut Staged,
     ) -> Result<usize, Error> {
         let due = now.after(self.settings.delay_of(level));
-        let scheduled = System::TimerScheduled { due };
-        self.stage_waiting(system_topic::SCHEDULE, QueueId(level - 1), None, content, scheduled, staged)
+        let fact = System::TimerStored { topic: topic.id, due, key: NO_KEY };
+        topic.traffic.begin_timed().count_scheduled(due.since(content.message.born_timestamp));
+        self.stage_waiting(system_topic::SCHEDULE, QueueId(level - 1), None, content, fact, staged)
     }
 
     /// Stages a record under a topic of ours, and the fact that says what it waits for.

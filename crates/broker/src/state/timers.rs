@@ -1,7 +1,7 @@
 //! Messages that wait for their time: delay levels and exact delivery times by one mechanism.
 //!
-//! A timer is identified by the log offset of its message record. Facts: `TimerScheduled` and `TimerSet`, `TimersDone`,
-//! `TimerMoved`, `TimerRecalled`. The only question is who is due at `now`; `jobs/deliver_timed` asks and appends the answers.
+//! A timer is identified by the log offset of its message record. Facts: `TimerStored`, `TimersEnded`, `TimerMoved`,
+//! `TimerRecalled`. The only question is who is due at `now`; `jobs/deliver_timed` asks and appends the answers.
 //!
 //! A recall is kept as an entry in front of the timers of its second. When its second begins it is remembered until the
 //! second is over, and timers with its key are answered as recalled instead of due.
@@ -14,8 +14,10 @@ pub mod runs;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use model::record::codec::{Malformed, Put, Reader};
-use model::{LogOffset, Millis, Timestamp};
+use model::{LogOffset, Millis, Timestamp, TopicId};
 use store::runs::RunId;
+
+use crate::broker::put_len;
 
 use runs::{LeftOut, Merge, RunSet, Source, Want};
 
@@ -87,7 +89,7 @@ const _: () = assert!(size_of::<Entry>() == runs::ENTRY_LEN);
 /// Entries of the tree; then the later half becomes a run.
 const HEAD_MAX: usize = 64 * 1_024;
 
-/// What has come due, all of it reserved until `TimersDone` confirms or [`Timers::release`] gives it back.
+/// What has come due, all of it reserved until `TimersEnded` confirms or [`Timers::release`] gives it back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Due {
     /// To be delivered, by time, then by arrival.
@@ -141,6 +143,8 @@ pub struct Timers {
     /// Until when the delivering job sleeps.
     sleeps_until: Timestamp,
     messages: usize,
+    /// Messages by the topic they will go to. Those of logs written before topics were noted are missing.
+    by_topic: BTreeMap<TopicId, u64>,
     /// Bytes of the waiting records: exact when they are scheduled, by their mean when they are done.
     bytes: u64,
     recalls: usize,
@@ -169,6 +173,7 @@ impl Timers {
             asked: Timestamp::default(),
             sleeps_until: Timestamp::default(),
             messages: 0,
+            by_topic: BTreeMap::new(),
             bytes: 0,
             recalls: 0,
             recalls_from: LogOffset::ZERO,
@@ -184,6 +189,20 @@ impl Timers {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.messages == 0
+    }
+
+    /// Messages by the topic they will go to.
+    pub fn by_topic(&self) -> impl Iterator<Item = (TopicId, u64)> {
+        self.by_topic.iter().map(|(topic, count)| (*topic, *count))
+    }
+
+    /// Messages that are due at `now` or on their way, as far as is known without the disk.
+    #[must_use]
+    pub fn overdue(&self, now: Timestamp) -> usize {
+        let is_due = |entry: &&Entry| entry.due <= now && entry.what.message().is_some();
+        self.taken.len()
+            + self.head.iter().take_while(|entry| entry.due <= now).filter(is_due).count()
+            + self.runs.known().filter(|entry| is_due(&entry)).count()
     }
 
     /// About how many bytes of log they need.
@@ -295,10 +314,12 @@ impl Timers {
         Ok(())
     }
 
-    /// Applies `TimerScheduled` and `TimerSet` of the message record of `len` bytes at `timer`. True: the delivering job would
-    /// oversleep it.
-    pub fn scheduled(&mut self, timer: LogOffset, len: u32, due: Timestamp, key: u64) -> bool {
+    /// Applies `TimerStored` of the message record of `len` bytes at `timer`. True: the delivering job would oversleep it.
+    pub fn scheduled(&mut self, timer: LogOffset, len: u32, topic: Option<TopicId>, due: Timestamp, key: u64) -> bool {
         self.messages += 1;
+        if let Some(topic) = topic {
+            *self.by_topic.entry(topic).or_default() += 1;
+        }
         self.bytes += u64::from(len);
         self.add(Entry { due, what: What::of_message(timer), key });
         due < self.sleeps_until
@@ -319,8 +340,17 @@ impl Timers {
         }
     }
 
-    /// Applies `TimersDone`.
-    pub fn done(&mut self, timers: &[LogOffset]) {
+    /// Applies `TimersEnded`.
+    pub fn done(&mut self, timers: &[LogOffset], topics: &[(TopicId, u32)]) {
+        for (topic, count) in topics {
+            // A topic may have been deleted and created again since: then its messages go to one that never had them.
+            if let Some(waiting) = self.by_topic.get_mut(topic) {
+                *waiting = waiting.saturating_sub(u64::from(*count));
+                if *waiting == 0 {
+                    self.by_topic.remove(topic);
+                }
+            }
+        }
         for timer in timers {
             if self.taken.remove(timer).is_none() {
                 self.done.insert(*timer);
@@ -328,6 +358,11 @@ impl Timers {
             self.bytes -= self.bytes / self.messages.max(1) as u64;
             self.messages = self.messages.saturating_sub(1);
         }
+    }
+
+    /// Applies `TopicDeleted`.
+    pub fn topic_deleted(&mut self, topic: TopicId) {
+        self.by_topic.remove(&topic);
     }
 
     /// Applies `TimerMoved`: the message record at `timer` takes the place of the one at `from`.
@@ -344,6 +379,22 @@ impl Timers {
         self.recalling.remove(&(slot, key));
         self.recalls += 1;
         self.add(Entry { due: slot.begin(), what: What::of_recall(at), key });
+    }
+
+    /// What [`Timers::by_topic`] answers, a section of its own: builds before it did not count.
+    pub fn save_by_topic(&self, out: &mut Vec<u8>) {
+        put_len(out, self.by_topic.len());
+        for (topic, count) in &self.by_topic {
+            out.put_u64(topic.0.0);
+            out.put_u64(*count);
+        }
+    }
+
+    pub fn load_by_topic(&mut self, fields: &mut Reader<'_>) -> Result<(), Malformed> {
+        for _ in 0..fields.u32()? {
+            self.by_topic.insert(TopicId(LogOffset(fields.u64()?)), fields.u64()?);
+        }
+        Ok(())
     }
 
     pub fn save(&self, out: &mut Vec<u8>) {

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use model::{GroupName, Millis, QueueId, QueueOffset};
 use parking_lot::RwLock;
 
-use crate::counters::Counter;
+use crate::counters::{Counter, Histogram};
 
 /// Messages and their bytes.
 #[derive(Debug, Default)]
@@ -125,32 +125,56 @@ impl Taken {
 }
 
 /// Transactions of a topic that have ended.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ended {
     pub committed: Counter,
     pub rolled_back: Counter,
     /// Of commits: from the half message's storing, in whole seconds.
-    pub finish_secs: Counter,
-    finish_buckets: [Counter; FINISH_BOUNDS_SECS.len() + 1],
+    pub finish_secs: Histogram,
 }
 
-/// Upper bounds as the reference has them (INTERFACE.md section 4); above the last one is one bucket more.
-pub const FINISH_BOUNDS_SECS: [u64; 6] = [5, 60, 600, 3_600, 43_200, 86_400];
+/// Upper bounds as the reference has them (INTERFACE.md section 4).
+const FINISH_BOUNDS_SECS: &[u64] = &[5, 60, 600, 3_600, 43_200, 86_400];
+
+impl Default for Ended {
+    fn default() -> Ended {
+        Ended {
+            committed: Counter::default(),
+            rolled_back: Counter::default(),
+            finish_secs: Histogram::new(FINISH_BOUNDS_SECS),
+        }
+    }
+}
 
 impl Ended {
     /// A half message of this age was committed.
     pub fn count_committed(&self, age: Millis) {
-        let secs = age.0 / 1_000;
-        let bucket = FINISH_BOUNDS_SECS.iter().position(|bound| secs <= *bound).unwrap_or(FINISH_BOUNDS_SECS.len());
         self.committed.add(1);
-        self.finish_secs.add(secs);
-        self.finish_buckets[bucket].add(1);
+        self.finish_secs.record(age.0 / 1_000);
     }
+}
 
-    /// Commits by bucket.
-    #[must_use]
-    pub fn finish_buckets(&self) -> [u64; FINISH_BOUNDS_SECS.len() + 1] {
-        self.finish_buckets.each_ref().map(Counter::get)
+/// Messages of a topic that had to wait for their time.
+#[derive(Debug)]
+pub struct Timed {
+    pub delivered: Counter,
+    /// How far ahead they were scheduled, in whole seconds.
+    pub delay_secs: Histogram,
+}
+
+/// Upper bounds as the reference has them (INTERFACE.md section 4).
+const DELAY_BOUNDS_SECS: &[u64] = &[60, 600, 3_600, 43_200, 86_400, 259_200];
+
+impl Default for Timed {
+    fn default() -> Timed {
+        Timed { delivered: Counter::default(), delay_secs: Histogram::new(DELAY_BOUNDS_SECS) }
+    }
+}
+
+impl Timed {
+    /// A message waits this long from its birth.
+    pub fn count_scheduled(&self, delay: Millis) {
+        self.delay_secs.record(delay.0 / 1_000);
     }
 }
 
@@ -159,8 +183,9 @@ impl Ended {
 pub struct Traffic {
     /// What was stored.
     pub put: Flow,
-    /// Most topics see no transaction: they pay for a pointer.
+    /// Most topics see no transaction and no delay: they pay for a pointer each.
     ended: OnceLock<Box<Ended>>,
+    timed: OnceLock<Box<Timed>>,
     /// Read-locked once a pull that finds something. A lock-free table would cost more than a kilobyte a topic.
     taken: RwLock<BTreeMap<GroupName, Arc<Taken>>>,
 }
@@ -175,6 +200,17 @@ impl Traffic {
     /// As [`Traffic::ended`], to be counted.
     pub fn begin_ended(&self) -> &Ended {
         self.ended.get_or_init(Box::default)
+    }
+
+    /// Messages that had to wait. `None`: there were none.
+    #[must_use]
+    pub fn timed(&self) -> Option<&Timed> {
+        self.timed.get().map(Box::as_ref)
+    }
+
+    /// As [`Traffic::timed`], to be counted.
+    pub fn begin_timed(&self) -> &Timed {
+        self.timed.get_or_init(Box::default)
     }
 
     /// What `group` has taken of the topic, which has `queues` queues to read. `None`: nothing was counted yet.

@@ -22,7 +22,7 @@ use wire::remoting::reply::send::SendAnswers;
 pub const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
 pub struct Host {
-    pub gateway: Gateway,
+    pub gateway: Arc<Gateway>,
     answers: SendAnswers,
     _folder: TempDir,
 }
@@ -65,7 +65,7 @@ impl Host {
         let broker = Broker::start(settings, machines, log, NOW).expect("an empty broker starts");
         let answers = SendAnswers::new(broker.settings.store_host, &broker.settings.region, true);
         let limits = Limits { connections: 10, connections_per_address: 10 };
-        let gateway = Gateway::new(Arc::new(broker), Arc::new(NameServer::default()), now, limits);
+        let gateway = Arc::new(Gateway::new(Arc::new(broker), Arc::new(NameServer::default()), now, limits));
         Host { gateway, answers, _folder: folder }
     }
 

@@ -9,3 +9,4 @@ mod host;
 mod pages;
 mod recordings;
 mod reply;
+mod timers;

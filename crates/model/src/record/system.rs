@@ -45,12 +45,19 @@ pub enum System {
         version: u64,
         offsets: Vec<CommittedOffset>,
     },
-    /// The message record just before this one waits under a timer topic until `due`.
+    /// As `TimerStored` without a topic and a key. Not written any more.
     TimerScheduled {
         due: Timestamp,
     },
-    /// The message record just before this one waits until `due`, and can be recalled by `key`.
+    /// As `TimerStored` without a topic. Not written any more.
     TimerSet {
+        due: Timestamp,
+        key: u64,
+    },
+    /// The message record just before this one waits under a timer topic until `due`, to go to `topic`. It can be recalled by
+    /// `key`, unless that is 0.
+    TimerStored {
+        topic: TopicId,
         due: Timestamp,
         key: u64,
     },
@@ -65,9 +72,15 @@ pub enum System {
         due: Timestamp,
         key: u64,
     },
-    /// Timers that have been delivered (or given up), by the log offset of their message record.
+    /// As `TimersEnded` without topics. Not written any more.
     TimersDone {
         timers: Vec<LogOffset>,
+    },
+    /// Timers that have been delivered, recalled or given up, by the log offset of their message record, and how many of them
+    /// were for which topic.
+    TimersEnded {
+        timers: Vec<LogOffset>,
+        topics: Vec<(TopicId, u32)>,
     },
     /// Where numbering of a queue goes on, written before the queue's last message leaves with its segment.
     QueueReached {
@@ -235,6 +248,16 @@ impl System {
             16 => {
                 System::TimerMoved { from: LogOffset(fields.u64()?), due: Timestamp(fields.i64()?), key: fields.u64()? }
             }
+            18 => System::TimerStored {
+                topic: TopicId(LogOffset(fields.u64()?)),
+                due: Timestamp(fields.i64()?),
+                key: fields.u64()?,
+            },
+            19 => {
+                let timers = read_log_offsets(&mut fields)?;
+                let topics = (0..fields.u32()?).map(|_| Ok((TopicId(LogOffset(fields.u64()?)), fields.u32()?)));
+                System::TimersEnded { timers, topics: topics.collect::<Result<_, Malformed>>()? }
+            }
             17 => System::TimerRecalled { due: Timestamp(fields.i64()?), key: fields.u64()? },
             20 => System::Popped(Popped::read(&mut fields)?),
             21 => System::Acked(Acked::read(&mut fields)?),
@@ -275,6 +298,8 @@ impl System {
             System::TimerSet { .. } => 15,
             System::TimerMoved { .. } => 16,
             System::TimerRecalled { .. } => 17,
+            System::TimerStored { .. } => 18,
+            System::TimersEnded { .. } => 19,
             System::Used { .. } => 35,
         }
     }
@@ -306,6 +331,11 @@ impl System {
                 out.put_i64(due.0);
                 out.put_u64(*key);
             }
+            System::TimerStored { topic, due, key } => {
+                out.put_u64(topic.0.0);
+                out.put_i64(due.0);
+                out.put_u64(*key);
+            }
             System::TimerMoved { from, due, key } => {
                 out.put_u64(from.0);
                 out.put_i64(due.0);
@@ -314,6 +344,15 @@ impl System {
             System::TimersDone { timers } => {
                 put_count(out, timers.len());
                 timers.iter().for_each(|timer| out.put_u64(timer.0));
+            }
+            System::TimersEnded { timers, topics } => {
+                put_count(out, timers.len());
+                timers.iter().for_each(|timer| out.put_u64(timer.0));
+                put_count(out, topics.len());
+                for (topic, count) in topics {
+                    out.put_u64(topic.0.0);
+                    out.put_u32(*count);
+                }
             }
             System::QueueReached { topic, queue, next } => {
                 out.put_u64(topic.0.0);
@@ -503,6 +542,8 @@ mod tests {
             System::TimerScheduled { due: Timestamp(1_700_000_000_000) },
             System::TimersDone { timers: vec![LogOffset(1), LogOffset(2)] },
             System::TimerSet { due: Timestamp(1_700_000_000_000), key: 7 },
+            System::TimerStored { topic, due: Timestamp(1_700_000_000_000), key: 7 },
+            System::TimersEnded { timers: vec![LogOffset(1), LogOffset(2)], topics: vec![(topic, 2)] },
             System::TimerMoved { from: LogOffset(3), due: Timestamp(1_700_000_000_000), key: u64::MAX },
             System::TimerRecalled { due: Timestamp(1_700_000_000_000), key: 7 },
             System::QueueReached { topic, queue: QueueId(1), next: QueueOffset(9) },

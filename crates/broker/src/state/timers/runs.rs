@@ -180,6 +180,17 @@ impl RunSet {
         self.runs.iter().filter_map(Run::front).min()
     }
 
+    /// The entries that are in memory, in no order.
+    pub fn known(&self) -> impl Iterator<Item = Entry> {
+        self.runs.iter().flat_map(|run| {
+            let of_memory = match &run.source {
+                Source::Memory(entries) => &entries[usize::try_from(run.at).expect("within memory")..],
+                Source::File => &[],
+            };
+            of_memory.iter().chain(&run.window).copied()
+        })
+    }
+
     /// Passes the entry that [`RunSet::first`] answered.
     pub fn pop(&mut self, first: Entry) {
         let run = self.runs.iter_mut().find(|run| run.front() == Some(first)).expect("it is some run's front");

@@ -5,6 +5,7 @@ mod facts;
 const A: LogOffset = LogOffset(100);
 const B: LogOffset = LogOffset(200);
 const KEY: u64 = 7;
+const TOPIC: TopicId = TopicId(LogOffset(50));
 
 fn at(ms: i64) -> Timestamp {
     Timestamp(ms)
@@ -12,8 +13,8 @@ fn at(ms: i64) -> Timestamp {
 
 fn two() -> Timers {
     let mut timers = Timers::default();
-    timers.scheduled(B, 100, at(1_000), NO_KEY);
-    timers.scheduled(A, 100, at(2_000), KEY);
+    timers.scheduled(B, 100, Some(TOPIC), at(1_000), NO_KEY);
+    timers.scheduled(A, 100, Some(TOPIC), at(2_000), KEY);
     timers
 }
 
@@ -44,7 +45,7 @@ fn a_timer_is_never_early_and_taken_once() {
 fn a_failed_delivery_is_due_again_a_confirmed_one_is_gone() {
     let mut timers = two();
     assert_eq!(deliver(&mut timers, at(5_000)), [B, A]);
-    timers.done(&[B]);
+    timers.done(&[B], &[(TOPIC, 1)]);
     timers.release([B, A]);
     assert_eq!(deliver(&mut timers, at(5_000)), [A]);
     assert_eq!(timers.len(), 1);
@@ -53,7 +54,7 @@ fn a_failed_delivery_is_due_again_a_confirmed_one_is_gone() {
 #[test]
 fn a_delivery_that_is_read_back_is_not_due_again() {
     let mut timers = two();
-    timers.done(&[B]);
+    timers.done(&[B], &[(TOPIC, 1)]);
     assert_eq!(deliver(&mut saved(&timers), at(5_000)), [A]);
     assert_eq!(deliver(&mut timers, at(5_000)), [A]);
 }
@@ -73,7 +74,7 @@ fn a_recalled_message_is_done_without_delivery_also_after_save_and_load() {
     for mut timers in [saved(&timers), timers] {
         assert_eq!(deliver(&mut timers, at(1_500)), [B], "the second has begun, the recall is at work");
         for mut timers in [saved(&timers), timers] {
-            timers.done(&[B]);
+            timers.done(&[B], &[(TOPIC, 1)]);
             assert_eq!(timers.take_due(at(2_000), 10), Due { deliver: vec![], recalled: vec![A] });
         }
     }
@@ -82,8 +83,8 @@ fn a_recalled_message_is_done_without_delivery_also_after_save_and_load() {
 #[test]
 fn a_recall_takes_no_other_key_and_no_other_second() {
     let mut timers = two();
-    timers.scheduled(LogOffset(400), 100, at(2_001), KEY);
-    timers.scheduled(LogOffset(500), 100, at(2_000), KEY + 1);
+    timers.scheduled(LogOffset(400), 100, Some(TOPIC), at(2_001), KEY);
+    timers.scheduled(LogOffset(500), 100, Some(TOPIC), at(2_000), KEY + 1);
     timers.recalled(LogOffset(600), at(1_001), KEY);
     let due = timers.take_due(at(9_000), 10);
     assert_eq!(due.recalled, [A]);

@@ -92,6 +92,7 @@ fn reading(code: RequestCode) -> Option<Handler> {
         RequestCode::INVOKE_BROKER_TO_GET_CONSUMER_STATUS => forward::consumer_status,
         RequestCode::VIEW_BROKER_STATS_DATA => stats::counter,
         RequestCode::GET_BROKER_RUNTIME_INFO => stats::runtime_info,
+        RequestCode::GET_TIMER_METRICS => stats::timers,
         RequestCode::KEROLOX_LIST_UNUSED => stats::unused,
         RequestCode::GET_BROKER_CONFIG => config::get,
         RequestCode::GET_BROKER_HA_STATUS => config::ha_status,
@@ -116,6 +117,7 @@ fn is_long(code: RequestCode) -> bool {
             | RequestCode::GET_BROKER_CONSUME_STATS
             | RequestCode::QUERY_CONSUME_TIME_SPAN
             | RequestCode::GET_BROKER_RUNTIME_INFO
+            | RequestCode::GET_TIMER_METRICS
             | RequestCode::KEROLOX_LIST_UNUSED
             | RequestCode::RESUME_CHECK_HALF_MESSAGE
     )

@@ -19,6 +19,7 @@ pub mod queue;
 pub mod register;
 pub mod route;
 pub mod stats;
+pub mod timer;
 pub mod topic;
 pub mod unused;
 

@@ -14,11 +14,11 @@ enum Fact {
 fn apply(timers: &mut Timers, fact: Fact) {
     match fact {
         Fact::Scheduled(timer, due, key) => {
-            timers.scheduled(timer, 100, due, key);
+            timers.scheduled(timer, 100, Some(TOPIC), due, key);
         }
         Fact::Recalled(record, due, key) => timers.recalled(record, due, key),
         Fact::Moved(from, timer, due, key) => timers.moved(from, timer, due, key),
-        Fact::Done(timer) => timers.done(&[timer]),
+        Fact::Done(timer) => timers.done(&[timer], &[(TOPIC, 1)]),
     }
 }
 
@@ -50,6 +50,7 @@ impl World {
         let timers = Timers::with_head(8);
         let mut saved = Vec::new();
         timers.save(&mut saved);
+        timers.save_by_topic(&mut saved);
         World {
             random: seed * 2 + 1,
             timers,
@@ -195,18 +196,25 @@ impl World {
     fn save(&mut self) {
         self.saved.clear();
         self.timers.save(&mut self.saved);
+        self.timers.save_by_topic(&mut self.saved);
         self.since.clear();
+    }
+
+    fn check_counts(&self) {
+        assert_eq!(self.timers.len(), self.list.len());
+        assert_eq!(self.timers.by_topic().map(|(_, count)| count).sum::<u64>(), self.list.len() as u64);
     }
 
     fn kill(&mut self) {
         self.timers = Timers::with_head(8);
         let mut fields = Reader::new(&self.saved);
         self.timers.load(&mut fields).expect("just saved");
+        self.timers.load_by_topic(&mut fields).expect("just saved");
         assert!(fields.is_empty());
         for fact in self.since.clone() {
             apply(&mut self.timers, fact);
         }
-        assert_eq!(self.timers.len(), self.list.len());
+        self.check_counts();
         let newest = self.files.keys().max().copied();
         newest.into_iter().for_each(|run| self.timers.number_runs_above(run));
     }

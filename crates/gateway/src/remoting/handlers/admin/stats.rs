@@ -1,4 +1,5 @@
-//! Numbers of the whole broker: counters by name (315), how it is doing (28), what nobody uses (our own 900001).
+//! Numbers of the whole broker: counters by name (315), how it is doing (28), what waits for its time (61), what nobody uses (our
+//! own 900001).
 //!
 //! The keys of 28 are those tools read. What we do not have (queues of thread pools, latencies by percentile) is 0 there;
 //! what nobody reads is left out.
@@ -8,8 +9,10 @@ use std::collections::BTreeMap;
 use broker::ops::broker_info::RuntimeInfo;
 use broker::rates::{BrokerGrowth, Growth};
 use model::{Millis, Timestamp};
+use wire::remoting::body::kv::DataVersion;
 use wire::remoting::body::kv::KvTable;
 use wire::remoting::body::stats::{BrokerStats, BrokerStatsItem};
+use wire::remoting::body::timer::{TimerMetric, TimerMetrics};
 use wire::remoting::body::unused::{LastUsed, UnusedList};
 use wire::remoting::code::{ResponseCode, VERSION};
 use wire::remoting::command::Header;
@@ -55,6 +58,18 @@ pub fn unused(gateway: &Gateway, header: &Header<'_>, _: &[u8], turn: &mut Turn<
         groups: unused.groups.into_iter().map(|(name, last)| listed((name.to_string(), last))).collect(),
     };
     answer_body(Call::of(header), body.to_json(), turn)
+}
+
+pub fn timers(gateway: &Gateway, header: &Header<'_>, _: &[u8], turn: &mut Turn<'_>) -> Outcome {
+    let machines = &gateway.broker.machines;
+    let by_topic: Vec<_> = machines.timers.lock().by_topic().collect();
+    let metric = |count: u64| TimerMetric { count: count.cast_signed(), time_stamp: turn.now.0 };
+    let counts = by_topic.into_iter();
+    let timing_count =
+        counts.filter_map(|(id, count)| Some((machines.topics.name_of(id)?.to_string(), metric(count)))).collect();
+    // It is never out of date: the version is the moment.
+    let data_version = DataVersion { timestamp: turn.now.0, ..DataVersion::default() };
+    answer_body(Call::of(header), TimerMetrics { data_version, timing_count }.to_json(), turn)
 }
 
 pub fn runtime_info(gateway: &Gateway, header: &Header<'_>, _: &[u8], turn: &mut Turn<'_>) -> Outcome {
