@@ -201,6 +201,7 @@ impl Machines {
                 self.offsets.lock().committed(at, &popped.group, popped.version, &popped.offsets_after());
                 self.inflight.lock().popped(&popped);
             }
+            System::OrderedBatch(batch) => self.offsets.lock().ordered(at, &batch),
             System::Acked(acked) => self.inflight.lock().acked(&acked),
             System::RequestModeChanged { topic, group, pop, share } => {
                 self.request_modes.lock().changed(at, topic, group, RequestMode { pop, share });

@@ -2,6 +2,7 @@
 
 pub mod check_halves;
 pub mod deliver_timed;
+mod end_batches;
 pub mod note_use;
 pub mod redeliver;
 pub mod retention;

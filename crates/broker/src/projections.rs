@@ -38,6 +38,7 @@ const HALVES: Section = Section { kind: 7, version: 1 };
 const INFLIGHT: Section = Section { kind: 8, version: 1 };
 const REQUEST_MODES: Section = Section { kind: 9, version: 1 };
 const TIMERS_BY_TOPIC: Section = Section { kind: 10, version: 1 };
+const BATCHES: Section = Section { kind: 11, version: 1 };
 
 impl Machines {
     pub(crate) fn save_sections(&self) -> Vec<u8> {
@@ -53,6 +54,7 @@ impl Machines {
         put_section(&mut out, INFLIGHT, |out| self.inflight.lock().save(out));
         put_section(&mut out, REQUEST_MODES, |out| self.request_modes.lock().save(out));
         put_section(&mut out, TIMERS_BY_TOPIC, |out| self.timers.lock().save_by_topic(out));
+        put_section(&mut out, BATCHES, |out| self.offsets.lock().save_batches(out));
         out
     }
 
@@ -75,6 +77,7 @@ impl Machines {
                 INFLIGHT => self.inflight.lock().load(of),
                 REQUEST_MODES => self.request_modes.lock().load(of),
                 TIMERS_BY_TOPIC => self.timers.lock().load_by_topic(of),
+                BATCHES => self.offsets.lock().load_batches(of),
                 Section { kind, version } => {
                     let reason = format!("section {kind} version {version} is of a newer kerolox; start that one");
                     return Err(LoadError { reason });

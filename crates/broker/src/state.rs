@@ -1,6 +1,7 @@
 //! What the broker keeps: plain structs, `now` passed in, no I/O. Durable machines are projections of the log.
 
 pub mod arrivals;
+pub mod batches;
 pub mod clients;
 pub mod groups;
 pub mod halves;

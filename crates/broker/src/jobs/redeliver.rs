@@ -38,7 +38,7 @@ const IDLE: Millis = Millis(20);
 
 /// Why a message cannot be delivered again.
 #[derive(Debug, thiserror::Error)]
-enum Lost {
+pub(super) enum Lost {
     #[error("its topic is gone")]
     Topic,
     #[error("it is gone: {0}")]
@@ -48,7 +48,7 @@ enum Lost {
 }
 
 /// What becomes of one message.
-enum Step {
+pub(super) enum Step {
     Staged,
     Lost(Lost),
     /// The disk does not answer now.
@@ -58,8 +58,12 @@ enum Step {
 impl Broker {
     /// One round, on a thread that may read the disk. Answers how long to wait before the next one.
     pub fn redeliver(&self, now: Timestamp, staged: &mut Staged) -> Millis {
+        let ended = self.end_batches(now, staged);
         loop {
             let due = self.machines.inflight.lock().take_due(now, BATCH_MAX);
+            if due.is_empty() && !ended {
+                return BACK_OFF;
+            }
             if due.is_empty() {
                 return self.machines.inflight.lock().next_due().map_or(IDLE, |next| next.since(now).min(IDLE));
             }
@@ -118,6 +122,20 @@ impl Broker {
     }
 
     fn stage_again(&self, due: &Due, staged: &mut Staged) -> Result<Step, AppendError> {
+        self.stage_on(due, staged, |message, retry_max| {
+            let attempts = message.reconsume_times();
+            (attempts.saturating_add(1), attempts >= retry_max)
+        })
+    }
+
+    /// Stages the message once more for the group. `fate` answers with which count of attempts, and whether as a dead letter;
+    /// it is asked with the message and the group's retries at most.
+    pub(super) fn stage_on(
+        &self,
+        due: &Due,
+        staged: &mut Staged,
+        fate: impl FnOnce(&Message<'_>, i32) -> (i32, bool),
+    ) -> Result<Step, AppendError> {
         let mut record = Vec::new();
         let topic = match self.read_due(due, &mut record) {
             Ok(topic) => topic,
@@ -133,10 +151,10 @@ impl Broker {
             return Ok(Step::Lost(Lost::Gone(ReadError::NotFound { at: LogOffset::ZERO })));
         };
         let retry_max = self.machines.groups.get(due.group.as_str()).map_or(DEFAULT_RETRY_MAX, |g| g.config.retry_max);
-        let dead = message.reconsume_times() >= retry_max;
+        let (attempts, dead) = fate(&message, retry_max);
         let origin = topic.config.name.popped_topic(due.group.as_str()).unwrap_or(topic.config.name.as_str());
         let to = self.retry_destination(due, &topic, dead)?;
-        Ok(match self.stage_retry(due, &message, origin, &to, dead, staged) {
+        Ok(match self.stage_retry(due, &message, origin, &to, (attempts, dead), staged) {
             Ok(()) => Step::Staged,
             Err(error) => Step::Lost(error.into()),
         })
@@ -184,20 +202,15 @@ impl Broker {
         message: &Message<'_>,
         origin: &str,
         to: &Topic,
-        dead: bool,
+        (reconsume_times, dead): (i32, bool),
         staged: &mut Staged,
     ) -> Result<(), send::Error> {
         let again = NewMessage {
             topic: to.config.name.as_str(),
             queue_id: QueueId(0),
-            flag: message.flag(),
-            sys_flag: message.sys_flag(),
-            born_timestamp: message.born_timestamp(),
-            born_host: message.born_host(),
             store_host: self.settings.store_host,
-            reconsume_times: message.reconsume_times().saturating_add(1),
-            prepared_offset: message.prepared_offset(),
-            body: message.body(),
+            reconsume_times,
+            ..NewMessage::again(message)
         };
         let given = message.properties();
         let first_pop = properties::find(given, key::FIRST_POP_TIME).map(str::to_owned);

@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use model::{QueueId, QueueOffset, Timestamp};
+use model::{GroupName, QueueId, QueueOffset, Timestamp};
 use store::QueueSlot;
 
 use crate::broker::Broker;
 use crate::ops::pop::turn::{Held, Pops};
 use crate::state::inflight::Hold;
-use crate::state::offsets::Queue;
+use crate::state::offsets::{Outcome as InOrder, Queue};
 use crate::state::topics::Topic;
 
 /// A message as its receipt handle names it.
@@ -22,6 +22,8 @@ pub struct Request<'a> {
     pub queue_id: i32,
     pub offset: i64,
     pub popped_at: Timestamp,
+    /// Popped in order.
+    pub ordered: bool,
 }
 
 /// What an ack does.
@@ -42,24 +44,31 @@ pub enum Error {
     NoSuchQueue { topic: String, queue: i32, queues: u32 },
     #[error("offset is illegal, key:{topic}@{queue}, commit:{offset}, store:{min}~{max}")]
     OffsetIllegal { topic: String, queue: QueueId, offset: i64, min: QueueOffset, max: QueueOffset },
+    #[error("offset {offset} lies behind what group {group} has popped in order: give back the handle as it came")]
+    NotInBatch { group: String, offset: i64 },
 }
 
 impl Broker {
     /// Acks one message. Its record is staged with the others of the turn ([`Broker::stage_acks`]).
     pub fn begin_ack(&self, request: &Request<'_>, pops: &mut Pops) -> Result<Outcome, Error> {
         let (queue, offset, group) = self.acked_message(request)?;
-        let hold = self.machines.inflight.lock().hold(request.group, queue, offset, request.popped_at);
-        match (hold, group) {
-            (Hold::Granted, group) => {
-                pops.acked.push(Held { group, queue, offset });
-                Ok(Outcome::Staged)
-            }
-            (Hold::Gone | Hold::Busy, _) => Ok(Outcome::Late),
+        if request.ordered {
+            let outcome = self.machines.offsets.lock().ack_in_order(request.group, queue, offset, request.popped_at);
+            return changed_batch(outcome, request, group, queue, pops);
         }
+        let hold = self.machines.inflight.lock().hold(request.group, queue, offset, request.popped_at);
+        let held = match hold {
+            Hold::Gone => return Ok(Outcome::Late),
+            Hold::Granted => true,
+            // Somebody else's fact may fail to reach the log: this one says so once more.
+            Hold::Busy => false,
+        };
+        pops.acked.push(Held { group, queue, offset, held });
+        Ok(Outcome::Staged)
     }
 
     /// The message a handle names, if its place exists.
-    pub(crate) fn acked_message(&self, request: &Request<'_>) -> Result<(Queue, QueueOffset, model::GroupName), Error> {
+    pub(crate) fn acked_message(&self, request: &Request<'_>) -> Result<(Queue, QueueOffset, GroupName), Error> {
         let (topic, slot, queue) = self.acked_queue(request)?;
         let bounds = self.log.bounds(slot);
         let offset = QueueOffset::from_wire(request.offset).filter(|offset| (bounds.min..=bounds.max).contains(offset));
@@ -68,7 +77,7 @@ impl Broker {
             return Err(Error::OffsetIllegal { topic, queue, offset, min: bounds.min, max: bounds.max });
         };
         let group = self.machines.groups.get(request.group).map(|group| group.config.name.clone());
-        let group = group.unwrap_or_else(|| model::GroupName::trusted(request.group));
+        let group = group.unwrap_or_else(|| GroupName::trusted(request.group));
         Ok(((topic.id, queue), offset, group))
     }
 
@@ -82,5 +91,23 @@ impl Broker {
             Some((slot, queue)) => Ok((topic, slot, queue)),
             None => Err(Error::NoSuchQueue { topic: request.topic.to_owned(), queue: request.queue_id, queues }),
         }
+    }
+}
+
+/// What follows from a change of a batch in order.
+pub(crate) fn changed_batch(
+    outcome: InOrder,
+    request: &Request<'_>,
+    group: GroupName,
+    queue: Queue,
+    pops: &mut Pops,
+) -> Result<Outcome, Error> {
+    match outcome {
+        InOrder::Decided => {
+            pops.batches.push((group, queue));
+            Ok(Outcome::Staged)
+        }
+        InOrder::Late => Ok(Outcome::Late),
+        InOrder::NotInBatch => Err(Error::NotInBatch { group: request.group.to_owned(), offset: request.offset }),
     }
 }

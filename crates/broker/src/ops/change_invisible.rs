@@ -22,15 +22,22 @@ impl Broker {
         pops: &mut Pops,
     ) -> Result<Outcome, ack::Error> {
         let (queue, offset, group) = self.acked_message(request)?;
-        match self.machines.inflight.lock().hold(request.group, queue, offset, request.popped_at) {
-            Hold::Gone | Hold::Busy => return Ok(Outcome::Late),
-            Hold::Granted => {}
-        }
         let due = now.after(invisible.min(INVISIBLE_MAX));
+        if request.ordered {
+            let mut offsets = self.machines.offsets.lock();
+            let outcome = offsets.change_in_order(request.group, queue, offset, request.popped_at, due);
+            drop(offsets);
+            return ack::changed_batch(outcome, request, group, queue, pops);
+        }
+        let held = match self.machines.inflight.lock().hold(request.group, queue, offset, request.popped_at) {
+            Hold::Gone => return Ok(Outcome::Late),
+            Hold::Granted => true,
+            Hold::Busy => false,
+        };
         let (topic, queue_id) = queue;
         let changed = InvisibleChanged { group: group.clone(), topic, queue: queue_id, offset, due };
         staged.system(&System::InvisibleChanged(changed));
-        pops.changed.push(Held { group, queue, offset });
+        pops.changed.push(Held { group, queue, offset, held });
         Ok(Outcome::Staged)
     }
 }

@@ -3,8 +3,9 @@
 //! [`Broker::plan_pop`] finds messages, [`Broker::read_popped`] copies their bytes, [`Broker::begin_pop`] reserves them and
 //! stages the one record that says so. The order lets a pop that needs the disk go on elsewhere before anything is taken.
 //! The answer leaves when that record is durable: what a consumer holds stays invisible whatever happens to the broker.
-//! Waiting for messages is in [`poll`], what a turn has taken in [`turn`].
+//! Popping in order is in [`ordered`], waiting for messages in [`poll`], what a turn has taken in [`turn`].
 
+mod ordered;
 pub mod poll;
 pub mod turn;
 
@@ -32,6 +33,9 @@ use turn::{Pops, Taken};
 /// throws a die: 20 of 100).
 const RETRY_FIRST_EVERY: u32 = 5;
 
+/// The longest name of an attempt; clients send 36 characters. It stands in the record of each ordered pop.
+const ATTEMPT_LEN_MAX: usize = 255;
+
 /// A pop as a consumer asked for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -48,6 +52,9 @@ pub struct Request<'a> {
     pub begin: Begin,
     pub expression: &'a str,
     pub kind: Option<&'a str>,
+    /// In order: of each queue one batch at a time. The name of the attempt, by which a pop whose answer was lost gets its
+    /// batch again; empty: it has none.
+    pub order: Option<&'a str>,
 }
 
 /// Where a group without an offset begins.
@@ -74,6 +81,8 @@ pub enum Error {
     NoSuchQueue { topic: String, queue: i32, queues: u32 },
     #[error("pop message's num is greater than {RUN_MAX}: ask for 1 to {RUN_MAX}, not {0}")]
     Count(usize),
+    #[error("attemptId has {0} bytes: name a pop with {ATTEMPT_LEN_MAX} at most")]
+    Attempt(usize),
     #[error("too many messages are in flight: ack some, or wait until their invisible time ends")]
     TooManyInFlight,
     #[error("parse the consumer's subscription failed: {0}")]
@@ -96,6 +105,8 @@ pub struct Plan {
     pub rest: u64,
     /// A filter wanted nothing of all that could be looked at in one go; there is more.
     pub more: bool,
+    /// In order, and the name of the attempt.
+    order: Option<String>,
     group: GroupName,
     topic: Arc<Topic>,
     subscription: Arc<Subscription>,
@@ -111,11 +122,14 @@ pub struct Part {
     pub next: QueueOffset,
     /// Offsets found, each minus `start`.
     pub deltas: Vec<u16>,
+    /// In order: how often each has been handed out before.
+    pub counts: Vec<u32>,
     topic: Arc<Topic>,
     slot: QueueSlot,
     found: Position,
     units: Vec<Unit>,
     filtered: Filtered,
+    in_order: Option<ordered::Taking>,
 }
 
 /// A queue to look at.
@@ -146,12 +160,15 @@ impl Broker {
         if !(1..=RUN_MAX).contains(&request.max_messages) {
             return Err(Error::Count(request.max_messages));
         }
+        if let Some(len) = request.order.map(str::len).filter(|len| *len > ATTEMPT_LEN_MAX) {
+            return Err(Error::Attempt(len));
+        }
         let subscription = self.subscription_given(request.group, request.topic, request.expression, request.kind)?;
         if !self.machines.inflight.lock().has_room() {
             return Err(Error::TooManyInFlight);
         }
         let turn = self.next_pop.fetch_add(1, Ordering::Relaxed);
-        let mut candidates = self.candidates(&group, &topic, request.queue_id, turn);
+        let mut candidates = self.candidates(&group, &topic, request, turn);
         if turn.is_multiple_of(RETRY_FIRST_EVERY) {
             candidates.sort_by_key(|candidate| candidate.origin == Origin::Topic);
         }
@@ -167,13 +184,17 @@ impl Broker {
             parts: Vec::new(),
             rest: 0,
             more: false,
+            order: request.order.map(str::to_owned),
             group,
             topic,
             subscription,
         };
         let mut room = Room::new(request.max_messages, request.max_bytes);
         for candidate in candidates {
-            self.look(request, candidate, mode, &mut plan, &mut room)?;
+            match request.order {
+                None => self.look(request, candidate, mode, &mut plan, &mut room)?,
+                Some(attempt) => self.look_in_order(request, attempt, candidate, (mode, pops), &mut plan, &mut room)?,
+            }
         }
         Ok(plan)
     }
@@ -198,7 +219,7 @@ impl Broker {
     }
 
     /// The queues a pop looks at: those of the topic from another one each time, then those of the group's retry topics.
-    fn candidates(&self, group: &GroupName, topic: &Arc<Topic>, queue: i32, turn: u32) -> Vec<Candidate> {
+    fn candidates(&self, group: &GroupName, topic: &Arc<Topic>, request: &Request<'_>, turn: u32) -> Vec<Candidate> {
         let mut candidates = Vec::new();
         let mut add = |origin, topic: &Arc<Topic>, queue| {
             if let Some(slot) = topic.slot(&self.log, queue) {
@@ -206,14 +227,16 @@ impl Broker {
                 candidates.push(Candidate { origin, topic, queue, slot, position: Position::Busy });
             }
         };
-        match u32::try_from(queue) {
+        match u32::try_from(request.queue_id) {
             Ok(queue) => add(Origin::Topic, topic, QueueId(queue)),
             Err(_) => {
                 let queues = topic.config.read_queues;
                 (0..queues).for_each(|index| add(Origin::Topic, topic, QueueId(turn.wrapping_add(index) % queues)));
             }
         }
-        for (origin, retry) in self.pop_retry_topics(group, topic) {
+        // In order a message stays in its queue until it is acked.
+        let retries = self.pop_retry_topics(group, topic).filter(|_| request.order.is_none());
+        for (origin, retry) in retries {
             (0..retry.config.read_queues).for_each(|queue| add(origin, &retry, QueueId(queue)));
         }
         candidates
@@ -282,7 +305,21 @@ impl Broker {
             }
             self.machines.offsets.lock().skip(request.group, (topic.id, queue), found, next);
         } else {
-            plan.parts.push(Part { origin, queue, start, next, deltas, topic, slot, found, units, filtered });
+            let (counts, in_order) = (Vec::new(), None);
+            plan.parts.push(Part {
+                origin,
+                queue,
+                start,
+                next,
+                deltas,
+                counts,
+                topic,
+                slot,
+                found,
+                units,
+                filtered,
+                in_order,
+            });
         }
         Ok(())
     }
@@ -321,8 +358,19 @@ impl Broker {
         Ok(())
     }
 
-    /// Takes what the plan has found, and stages the record that says so: answer when it is durable.
+    /// Takes what the plan has found, and stages the record that says so: answer when it is durable. (In order, its record is
+    /// staged at the end of the turn, with the acks.)
     pub fn begin_pop(&self, plan: &Plan, staged: &mut Staged, pops: &mut Pops) -> Result<(), Contended> {
+        match &plan.order {
+            None => self.take_unordered(plan, staged, pops)?,
+            Some(attempt) => self.take_in_order(plan, attempt, pops)?,
+        }
+        self.stage_missing_group(&plan.group, staged);
+        self.count_popped(plan);
+        Ok(())
+    }
+
+    fn take_unordered(&self, plan: &Plan, staged: &mut Staged, pops: &mut Pops) -> Result<(), Contended> {
         let group = plan.group.as_str();
         let mut offsets = self.machines.offsets.lock();
         let before = pops.taken.len();
@@ -339,7 +387,6 @@ impl Broker {
         }
         let version = offsets.pop_version();
         drop(offsets);
-        self.stage_missing_group(&plan.group, staged);
         let run = |part: &Part| Run {
             topic: part.topic.id,
             queue: part.queue,
@@ -351,7 +398,6 @@ impl Broker {
         let runs: Vec<_> = plan.parts.iter().map(run).collect();
         let (popped_at, invisible) = (plan.popped_at, plan.invisible);
         staged.system(&System::Popped(Popped { group: plan.group.clone(), version, popped_at, invisible, runs }));
-        self.count_popped(plan);
         Ok(())
     }
 
@@ -371,11 +417,17 @@ impl Broker {
     /// What to wait for when the plan has found nothing. `queue_id` is that of the request.
     #[must_use]
     pub fn poll_of(&self, plan: &Plan, queue_id: i32) -> Poll {
-        self.poll(plan.key(), &plan.topic, queue_id, plan.subscription.interest())
+        self.poll(plan.key(), &plan.topic, queue_id, plan.subscription.interest(), plan.order.clone())
     }
 }
 
 impl Plan {
+    /// Whether it is one in order.
+    #[must_use]
+    pub fn is_ordered(&self) -> bool {
+        self.order.is_some()
+    }
+
     fn key(&self) -> crate::state::polls::PollKey {
         crate::state::polls::PollKey { topic: self.topic.id, group: self.group.clone() }
     }
@@ -384,18 +436,7 @@ impl Plan {
 /// Appends a record of a retry topic as one of `topic`.
 fn push_retry(out: &mut Vec<u8>, record: &[u8], topic: &str, handle: &str) {
     let Some(message) = Message::parse(record) else { return out.extend_from_slice(record) };
-    let told = NewMessage {
-        topic,
-        queue_id: message.queue_id(),
-        flag: message.flag(),
-        sys_flag: message.sys_flag(),
-        born_timestamp: message.born_timestamp(),
-        born_host: message.born_host(),
-        store_host: message.store_host(),
-        reconsume_times: message.reconsume_times(),
-        prepared_offset: message.prepared_offset(),
-        body: message.body(),
-    };
+    let told = NewMessage { topic, ..NewMessage::again(&message) };
     let with_handle = |out: &mut Vec<u8>| {
         properties::copy_without(out, message.properties(), |name| name == properties::key::POP_CK.as_bytes());
         properties::push(out, properties::key::POP_CK, handle);

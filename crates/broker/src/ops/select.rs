@@ -67,7 +67,8 @@ impl Room {
     }
 
     /// Takes the place of a message. False: it does not fit.
-    fn take(&mut self, len: usize) -> bool {
+    pub(crate) fn take(&mut self, len: u32) -> bool {
+        let len = usize::try_from(len).expect("a record fits memory");
         if self.messages == 0 || len > self.bytes && !self.nothing_yet {
             return false;
         }
@@ -109,7 +110,7 @@ impl Broker {
             for index in before..units.len() {
                 let unit = units[index];
                 let wants = subscription.wants(unit.tag_hash) && judged.matches(looked_at);
-                if wants && !room.take(usize::try_from(unit.len).expect("a record fits memory")) {
+                if wants && !room.take(unit.len) {
                     full = true;
                     break;
                 }

@@ -4,16 +4,20 @@
 //! the log: one-way commits are coalesced there and appended once per group and second; equal ones are dropped. Reads see
 //! pending first. A restart forgets pending: those commits were never answered.
 //!
-//! Pops move offsets too ([`pop`](self::pop)).
+//! Pops move offsets too ([`pop`](self::pop)), and so do acks of what was popped in order ([`ordered`](self::ordered)).
 
+mod ordered;
 mod pop;
 
 use std::collections::{BTreeMap, HashMap};
 
 use model::record::codec::{Malformed, Put, Reader};
+use model::record::pop::OrderedBatch;
 use model::record::system::{CommittedOffset, System};
 use model::{GroupName, LogOffset, QueueId, QueueOffset, TopicId};
 
+use super::batches::Batches;
+pub use ordered::{Found, Outcome};
 pub use pop::{Position, Reserved};
 
 /// A queue of a topic.
@@ -47,12 +51,29 @@ struct OfGroup {
 #[derive(Debug, Default)]
 pub struct Offsets {
     groups: HashMap<GroupName, OfGroup>,
+    /// What groups have popped in order.
+    batches: Batches,
     /// The version of the newest decision.
     version: u64,
 }
 
 /// Offsets in one record, so that a group with a million queues does not make a record of megabytes.
 const OFFSETS_PER_RECORD: usize = 1_000;
+
+impl OfGroup {
+    /// The log says so. False: it has said something newer.
+    fn committed(&mut self, at: LogOffset, version: u64, entry: &CommittedOffset) -> bool {
+        let queue = (entry.topic, entry.queue);
+        if self.durable.get(&queue).is_some_and(|durable| durable.version > version) {
+            return false;
+        }
+        self.durable.insert(queue, Durable { offset: entry.offset, at, version });
+        if self.pending.get(&queue).is_some_and(|pending| pending.offset == entry.offset) {
+            self.pending.remove(&queue);
+        }
+        true
+    }
+}
 
 impl Offsets {
     /// The offset `group` has committed on `queue`.
@@ -92,6 +113,7 @@ impl Offsets {
             return;
         }
         self.group_mut(group).pending.insert(queue, Pending { offset, staged: false });
+        self.drop_batch(group, queue);
     }
 
     /// Notes a commit whose record the caller stages now, with the version answered here. `None` if there is nothing to
@@ -108,6 +130,7 @@ impl Offsets {
             return None;
         }
         of_group.pending.insert(queue, Pending { offset, staged: true });
+        self.drop_batch(group, queue);
         Some(self.decide())
     }
 
@@ -164,6 +187,9 @@ impl Offsets {
             of_group.resets.insert((topic, queue), offset);
             of_group.pending.insert((topic, queue), Pending { offset, staged: true });
         }
+        for &CommittedOffset { topic, queue, .. } in offsets {
+            self.drop_batch(group, (topic, queue));
+        }
         self.decide()
     }
 
@@ -184,15 +210,12 @@ impl Offsets {
     /// nothing.
     pub fn committed(&mut self, at: LogOffset, group: &GroupName, version: u64, offsets: &[CommittedOffset]) {
         self.version = self.version.max(version);
-        let of_group = self.group_mut(group.as_str());
+        self.group_mut(group.as_str());
+        let Offsets { groups, batches, .. } = self;
+        let of_group = groups.get_mut(group).expect("made above");
         for entry in offsets {
-            let queue = (entry.topic, entry.queue);
-            if of_group.durable.get(&queue).is_some_and(|durable| durable.version > version) {
-                continue;
-            }
-            of_group.durable.insert(queue, Durable { offset: entry.offset, at, version });
-            if of_group.pending.get(&queue).is_some_and(|pending| pending.offset == entry.offset) {
-                of_group.pending.remove(&queue);
+            if of_group.committed(at, version, entry) {
+                batches.forgotten(group.as_str(), (entry.topic, entry.queue), version);
             }
         }
     }
@@ -205,11 +228,13 @@ impl Offsets {
             of_group.resets.retain(|queue, _| queue.0 != topic);
         }
         self.groups.retain(|_, of_group| !of_group.durable.is_empty() || !of_group.pending.is_empty());
+        self.batches.topic_deleted(topic);
     }
 
     /// Applies `GroupDeleted` with its offsets.
     pub fn group_deleted(&mut self, group: &GroupName) {
         self.groups.remove(group);
+        self.batches.group_deleted(group);
     }
 
     /// Records to append again before the log loses everything below `limit`, sorted by group: a decision of now, so it says
@@ -222,10 +247,16 @@ impl Offsets {
             let now = |queue: &Queue, durable: &Durable| {
                 of_group.pending.get(queue).map_or(durable.offset, |pending| pending.offset)
             };
-            let offsets: Vec<_> = of_group
-                .durable
-                .iter()
-                .filter(|(_, durable)| durable.at < limit)
+            let old = of_group.durable.iter().filter(|(_, durable)| durable.at < limit);
+            let (in_order, plain): (Vec<_>, Vec<_>) =
+                old.partition(|(queue, _)| self.batches.of(group.as_str(), **queue).is_some());
+            for (&(topic, queue), _) in in_order {
+                let batch = self.batches.of(group.as_str(), (topic, queue)).expect("one of those").clone();
+                let group = group.clone();
+                records.push(System::OrderedBatch(OrderedBatch { group, version, topic, queue, batch }));
+            }
+            let offsets: Vec<_> = plain
+                .into_iter()
                 .map(|(key, durable)| CommittedOffset { topic: key.0, queue: key.1, offset: now(key, durable) })
                 .collect();
             for part in offsets.chunks(OFFSETS_PER_RECORD) {
@@ -278,7 +309,9 @@ impl Offsets {
 /// The table of groups has no order of its own; with one, the same facts make the same log.
 fn sort_by_group(records: &mut [System]) {
     let group = |record: &System| match record {
-        System::OffsetsCommitted { group, .. } => Some(group.clone()),
+        System::OffsetsCommitted { group, .. } | System::OrderedBatch(OrderedBatch { group, .. }) => {
+            Some(group.clone())
+        }
         _ => None,
     };
     records.sort_by_cached_key(group);

@@ -44,6 +44,25 @@ pub struct NewMessage<'a> {
     pub body: &'a [u8],
 }
 
+impl<'a> NewMessage<'a> {
+    /// A stored message, to be stored again: change what is different.
+    #[must_use]
+    pub fn again(message: &Message<'a>) -> NewMessage<'a> {
+        NewMessage {
+            topic: message.topic(),
+            queue_id: message.queue_id(),
+            flag: message.flag(),
+            sys_flag: message.sys_flag(),
+            born_timestamp: message.born_timestamp(),
+            born_host: message.born_host(),
+            store_host: message.store_host(),
+            reconsume_times: message.reconsume_times(),
+            prepared_offset: message.prepared_offset(),
+            body: message.body(),
+        }
+    }
+}
+
 /// Why a message cannot be a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {

@@ -61,6 +61,40 @@ pub struct InvisibleChanged {
     pub due: Timestamp,
 }
 
+/// What a group has of a queue it consumes in order: the whole batch, said anew by each pop, ack and change of an invisible
+/// time. It moves the group's consumer offset to [`Batch::offset`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderedBatch {
+    pub group: GroupName,
+    /// As in `OffsetsCommitted`: the highest one counts.
+    pub version: u64,
+    pub topic: TopicId,
+    pub queue: QueueId,
+    pub batch: Batch,
+}
+
+/// Messages popped in order. Nothing behind them is handed out before each is acked, or visible again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// The name of the pop that handed it out last; empty: it has none.
+    pub attempt: String,
+    /// When that attempt began: a handle of an earlier delivery means an earlier one.
+    pub popped_at: Timestamp,
+    /// Behind the last offset that was looked at. What lies before it and is not open is done.
+    pub next: QueueOffset,
+    /// Not acked yet, ascending; at most [`RUN_MAX`].
+    pub open: Vec<OpenMessage>,
+}
+
+/// A message of a batch that is not acked yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenMessage {
+    pub offset: QueueOffset,
+    pub visible_at: Timestamp,
+    /// How often it has been handed out.
+    pub delivered: u32,
+}
+
 impl Popped {
     /// The consumer offsets that follow from it.
     #[must_use]
@@ -209,6 +243,55 @@ impl InvisibleChanged {
             offset: QueueOffset(fields.u64()?),
             due: Timestamp(fields.i64()?),
         })
+    }
+}
+
+impl Batch {
+    /// The group's consumer offset: the first message that is not acked.
+    #[must_use]
+    pub fn offset(&self) -> QueueOffset {
+        self.open.first().map_or(self.next, |first| first.offset)
+    }
+
+    /// Appends its fields; also used by what the broker's projections save.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        out.put_text(&self.attempt);
+        out.put_i64(self.popped_at.0);
+        out.put_u64(self.next.0);
+        put_count(out, self.open.len());
+        for message in &self.open {
+            out.put_u64(message.offset.0);
+            out.put_i64(message.visible_at.0);
+            out.put_u32(message.delivered);
+        }
+    }
+
+    /// Reads what [`Batch::put`] wrote.
+    pub fn read(fields: &mut Reader<'_>) -> Result<Batch, Malformed> {
+        let (attempt, popped_at) = (fields.text()?.to_owned(), Timestamp(fields.i64()?));
+        let next = QueueOffset(fields.u64()?);
+        let count = fields.u32()?;
+        let message = |_| {
+            let (offset, visible_at) = (QueueOffset(fields.u64()?), Timestamp(fields.i64()?));
+            Ok(OpenMessage { offset, visible_at, delivered: fields.u32()? })
+        };
+        Ok(Batch { attempt, popped_at, next, open: (0..count).map(message).collect::<Result<_, _>>()? })
+    }
+}
+
+impl OrderedBatch {
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        out.put_text(self.group.as_str());
+        out.put_u64(self.version);
+        out.put_u64(self.topic.0.0);
+        out.put_u32(self.queue.0);
+        self.batch.put(out);
+    }
+
+    pub(super) fn read(fields: &mut Reader<'_>) -> Result<OrderedBatch, Malformed> {
+        let (group, version) = (GroupName::trusted(fields.text()?), fields.u64()?);
+        let (topic, queue) = (TopicId(LogOffset(fields.u64()?)), QueueId(fields.u32()?));
+        Ok(OrderedBatch { group, version, topic, queue, batch: Batch::read(fields)? })
     }
 }
 

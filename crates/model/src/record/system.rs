@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::codec::{Malformed, Put, Reader};
-use super::pop::{Acked, InvisibleChanged, Popped};
+use super::pop::{Acked, InvisibleChanged, OrderedBatch, Popped};
 use super::{PREFIX_LEN, u32_at};
 use crate::config::{GroupConfig, TopicConfig, TopicFilterType};
 use crate::name::{GroupName, TopicName};
@@ -129,6 +129,7 @@ pub enum System {
     Popped(Popped),
     Acked(Acked),
     InvisibleChanged(InvisibleChanged),
+    OrderedBatch(OrderedBatch),
     /// How a group asks for the messages of a topic: by popping or by pulling. `share` is the command's own number.
     RequestModeChanged {
         topic: TopicName,
@@ -262,6 +263,7 @@ impl System {
             20 => System::Popped(Popped::read(&mut fields)?),
             21 => System::Acked(Acked::read(&mut fields)?),
             22 => System::InvisibleChanged(InvisibleChanged::read(&mut fields)?),
+            23 => System::OrderedBatch(OrderedBatch::read(&mut fields)?),
             30 => System::RequestModeChanged {
                 topic: TopicName::trusted(fields.text()?),
                 group: GroupName::trusted(fields.text()?),
@@ -290,6 +292,7 @@ impl System {
             System::Popped(_) => 20,
             System::Acked(_) => 21,
             System::InvisibleChanged(_) => 22,
+            System::OrderedBatch(_) => 23,
             System::RequestModeChanged { .. } => 30,
             System::HalfStored { .. } => 10,
             System::HalfKept { .. } => 11,
@@ -402,6 +405,7 @@ impl System {
             System::Popped(popped) => popped.put(out),
             System::Acked(acked) => acked.put(out),
             System::InvisibleChanged(changed) => changed.put(out),
+            System::OrderedBatch(batch) => batch.put(out),
             System::RequestModeChanged { topic, group, pop, share } => {
                 out.put_text(topic.as_str());
                 out.put_text(group.as_str());
@@ -515,7 +519,7 @@ fn put_count(out: &mut Vec<u8>, count: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::pop::{AckMark, Run};
+    use crate::record::pop::{AckMark, Batch, OpenMessage, Run};
     use crate::time::Millis;
 
     fn run(deltas: Vec<u16>) -> Run {
@@ -572,6 +576,18 @@ mod tests {
                 queue: QueueId(3),
                 offset: QueueOffset(8),
                 due: Timestamp(1_700_000_000_001),
+            }),
+            System::OrderedBatch(OrderedBatch {
+                group: GroupName::trusted("billing"),
+                version: 13,
+                topic,
+                queue: QueueId(3),
+                batch: Batch {
+                    attempt: "a-1".into(),
+                    popped_at: Timestamp(1_700_000_000_000),
+                    next: QueueOffset(9),
+                    open: vec![OpenMessage { offset: QueueOffset(8), visible_at: Timestamp(5), delivered: 2 }],
+                },
             }),
             System::HalfStored { topic, check_at: Timestamp(6_000) },
             System::HalfKept {

@@ -23,8 +23,8 @@ pub enum Position {
 pub struct Reserved {
     pub queue: Queue,
     /// The offset before.
-    from: Option<QueueOffset>,
-    next: QueueOffset,
+    pub(super) from: Option<QueueOffset>,
+    pub(super) next: QueueOffset,
 }
 
 impl Offsets {
@@ -80,6 +80,11 @@ impl Offsets {
     /// The pop's record could not be appended: the offset is as before. The last reservation is released first.
     pub fn release_pop(&mut self, group: &str, reserved: &Reserved) {
         self.pop_appended(group, reserved);
+        self.take_back(group, reserved);
+    }
+
+    /// Moves the offset back to where it was before.
+    pub(super) fn take_back(&mut self, group: &str, reserved: &Reserved) {
         let Some(of_group) = self.groups.get_mut(group) else { return };
         if of_group.pending.get(&reserved.queue).is_none_or(|pending| pending.offset != reserved.next) {
             // A tool or a pulling client has said otherwise meanwhile.

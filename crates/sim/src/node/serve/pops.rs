@@ -22,6 +22,7 @@ pub fn pop(broker: &Broker, max: usize, invisible: Millis, now: Timestamp, stage
         begin: Begin::Oldest,
         expression: "*",
         kind: None,
+        order: None,
     };
     let mut pops = Pops::default();
     let plan = broker.plan_pop(&request, now, Read::Wait, &pops).ok()?;
@@ -79,6 +80,7 @@ fn request_of(popped: &Popped) -> ack::Request<'static> {
         queue_id: queue.cast_signed(),
         offset: popped.message.offset.cast_signed(),
         popped_at: popped.popped_at,
+        ordered: false,
     }
 }
 
