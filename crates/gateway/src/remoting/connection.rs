@@ -411,7 +411,7 @@ impl Connection {
                     }
                     // Something has arrived meanwhile, or nothing more can be held.
                     turn.pass = match turn.pass {
-                        Pass::First | Pass::Again { .. } if hold.wait.is_over(&core.gateway.broker) => {
+                        Pass::First | Pass::Again { .. } if hold.wait.is_over(&core.gateway.broker, turn.now) => {
                             Pass::Again { deadline: hold.deadline }
                         }
                         Pass::First | Pass::Again { .. } | Pass::Last => Pass::Last,

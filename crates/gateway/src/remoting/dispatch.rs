@@ -48,10 +48,10 @@ pub enum Wait {
 impl Wait {
     /// Whether there is something now.
     #[must_use]
-    pub fn is_over(&self, broker: &Broker) -> bool {
+    pub fn is_over(&self, broker: &Broker, now: Timestamp) -> bool {
         match self {
             Wait::Queue { queue, offset, .. } => broker.has_beyond(*queue, *offset),
-            Wait::Pop(poll) => broker.may_pop(poll),
+            Wait::Pop(poll) => broker.may_pop(poll, now),
         }
     }
 }
@@ -103,13 +103,13 @@ pub fn hold(core: &Core, connection: ConnectionId, frame: &[u8], hold: &Hold) ->
             let arrivals = &broker.machines.arrivals;
             let Ok(id) = arrivals.wait(*queue, interest.clone(), core.handle.clone()) else { return too_many() };
             // Register first, then look again: what arrived in between has woken nobody.
-            if hold.wait.is_over(broker) {
+            if hold.wait.is_over(broker, core.now()) {
                 arrivals.cancel(*queue, id);
                 return false;
             }
             (id, WaitsFor::Queue(*queue))
         }
-        Wait::Pop(poll) => match broker.wait_to_pop(poll, core.handle.clone()) {
+        Wait::Pop(poll) => match broker.wait_to_pop(poll, core.now(), core.handle.clone()) {
             Ok(Some(id)) => (id, WaitsFor::Pop(poll.key.clone())),
             Ok(None) => return false,
             Err(TooMany) => return too_many(),

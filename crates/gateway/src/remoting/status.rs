@@ -89,6 +89,7 @@ pub fn of_pop(error: &pop::Error) -> ResponseCode {
         pop::Error::GroupDisabled(_) | pop::Error::NotReadable(_) => ResponseCode::NO_PERMISSION,
         pop::Error::TopicNotFound(_) => ResponseCode::TOPIC_NOT_EXIST,
         pop::Error::NoSuchQueue { .. } | pop::Error::Count(_) => ResponseCode::INVALID_PARAMETER,
+        pop::Error::Attempt(_) => ResponseCode::MESSAGE_ILLEGAL,
         pop::Error::TooManyInFlight => ResponseCode::SYSTEM_BUSY,
         pop::Error::Subscription(_) => ResponseCode::SUBSCRIPTION_PARSE_FAILED,
         pop::Error::Read(error) => of_read(error),
@@ -99,7 +100,7 @@ pub fn of_pop(error: &pop::Error) -> ResponseCode {
 pub fn of_ack(error: &ack::Error) -> ResponseCode {
     match error {
         ack::Error::TopicNotFound(_) => ResponseCode::TOPIC_NOT_EXIST,
-        ack::Error::NoSuchQueue { .. } => ResponseCode::MESSAGE_ILLEGAL,
+        ack::Error::NoSuchQueue { .. } | ack::Error::NotInBatch { .. } => ResponseCode::MESSAGE_ILLEGAL,
         ack::Error::OffsetIllegal { .. } => ResponseCode::NO_MESSAGE,
     }
 }

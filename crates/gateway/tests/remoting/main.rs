@@ -7,6 +7,7 @@ mod codes;
 mod forward;
 mod host;
 mod pages;
+mod pop;
 mod recordings;
 mod reply;
 mod timers;

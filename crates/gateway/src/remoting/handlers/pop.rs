@@ -2,7 +2,7 @@
 
 use broker::ops::pop::{Begin, Error, Plan, Request};
 use broker::ops::{ack, pop};
-use model::receipt_handle::{Origin, ReceiptHandle};
+use model::receipt_handle::{self, Origin, ReceiptHandle};
 use model::{Millis, Timestamp, TopicName};
 use store::{Read, ReadError};
 use wire::remoting::body::pop::{BatchAck, BatchAckRequest};
@@ -57,11 +57,7 @@ pub fn serve(
 
 fn pop(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outcome {
     let fields = decode!(PopMessage, header, turn);
-    if fields.order == Some(true) {
-        let remark = "ordered pop is not supported yet: let the group pull this topic (mqadmin setConsumeMode -m PULL)";
-        turn.refuse(Call::of(header), ResponseCode::SYSTEM_ERROR, remark);
-        return Outcome::Done;
-    }
+    let order = (fields.order == Some(true)).then(|| fields.attempt_id.as_deref().unwrap_or_default());
     let born = fields.born_time.filter(|born| *born > 0).map_or(turn.now, Timestamp);
     let gives_up = born.after(millis(fields.poll_time));
     if turn.pass == Pass::First && turn.now.since(gives_up) > TOO_LATE {
@@ -77,6 +73,7 @@ fn pop(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outcome {
         begin: if fields.init_mode == 0 { Begin::Oldest } else { Begin::Newest },
         expression: fields.exp.as_deref().unwrap_or("*"),
         kind: fields.exp_type.as_deref(),
+        order,
     };
     for _ in 0..TRIES_MAX {
         let plan = match gateway.broker.plan_pop(&request, turn.now, turn.mode, &turn.buffers.pops) {
@@ -107,7 +104,8 @@ fn answer_found(header: &Header<'_>, plan: &Plan, turn: &mut Turn<'_>) {
     let answer = PopAnswer {
         start_offset_info: Some(starts.join(";").into()),
         msg_offset_info: Some(offsets.join(";").into()),
-        ..empty(plan.popped_at, plan.invisible, plan.rest)
+        order_count_info: plan.is_ordered().then(|| order_counts(plan).into()),
+        ..empty(plan)
     };
     let call = Call::of(header);
     let records = std::mem::take(&mut turn.buffers.records);
@@ -137,7 +135,8 @@ fn found_nothing(
     let answer = PopAnswer {
         start_offset_info: Some("".into()),
         msg_offset_info: Some("".into()),
-        ..empty(plan.popped_at, plan.invisible, plan.rest)
+        order_count_info: plan.is_ordered().then(|| "".into()),
+        ..empty(plan)
     };
     let remark = if plan.more { "NO_MATCHED_MESSAGE" } else { "NO_MESSAGE_IN_QUEUE" };
     let response = Response::new(call.opaque, ResponseCode::POLLING_TIMEOUT).remark(remark);
@@ -149,23 +148,44 @@ fn hold_until(now: Timestamp, gives_up: Timestamp) -> Timestamp {
     now.after(Millis(gives_up.since(now).0.saturating_sub(ANSWER_EARLY.0)).min(HOLD_MAX))
 }
 
-/// Clients read these fields whatever the code is.
-fn empty(popped_at: Timestamp, invisible: Millis, rest: u64) -> PopAnswer<'static> {
+/// How often the messages of an ordered pop were handed out before: each that was, then the least of each queue, by which
+/// older clients count.
+fn order_counts(plan: &Plan) -> String {
+    let mut entries = Vec::new();
+    for part in &plan.parts {
+        let (origin, queue) = (part.origin.digit(), part.queue);
+        let again = part.offsets().zip(&part.counts).filter(|(_, count)| **count > 0);
+        entries.extend(again.map(|(offset, count)| format!("{origin} qo{queue}%{offset} {count}")));
+        entries.push(format!("{origin} {queue} {}", part.counts.iter().min().unwrap_or(&0)));
+    }
+    entries.join(";")
+}
+
+fn empty(plan: &Plan) -> PopAnswer<'static> {
     PopAnswer {
-        pop_time: popped_at.0,
-        invisible_time: i64::try_from(invisible.0).unwrap_or(i64::MAX),
-        revive_qid: 0,
-        rest_num: i64::try_from(rest).unwrap_or(i64::MAX),
-        start_offset_info: None,
-        msg_offset_info: None,
-        order_count_info: None,
+        pop_time: plan.popped_at.0,
+        invisible_time: i64::try_from(plan.invisible.0).unwrap_or(i64::MAX),
+        revive_qid: if plan.is_ordered() { receipt_handle::ORDERED } else { 0 },
+        rest_num: i64::try_from(plan.rest).unwrap_or(i64::MAX),
+        ..NONE
     }
 }
+
+/// Clients read these fields whatever the code is.
+const NONE: PopAnswer<'static> = PopAnswer {
+    pop_time: 0,
+    invisible_time: 0,
+    revive_qid: 0,
+    rest_num: 0,
+    start_offset_info: None,
+    msg_offset_info: None,
+    order_count_info: None,
+};
 
 fn nothing(header: &Header<'_>, turn: &mut Turn<'_>, remark: &'static str) -> Outcome {
     let call = Call::of(header);
     let response = Response::new(call.opaque, ResponseCode::POLLING_TIMEOUT).remark(remark);
-    turn.answer(call, response.fields(empty(Timestamp(0), Millis(0), 0).fields()));
+    turn.answer(call, response.fields(NONE.fields()));
     Outcome::Done
 }
 
@@ -175,7 +195,7 @@ fn refused(header: &Header<'_>, turn: &mut Turn<'_>, error: &Error) -> Outcome {
     }
     let call = Call::of(header);
     let response = Response::new(call.opaque, status::of_pop(error)).remark(error.to_string());
-    turn.answer(call, response.fields(empty(Timestamp(0), Millis(0), 0).fields()));
+    turn.answer(call, response.fields(NONE.fields()));
     Outcome::Done
 }
 
@@ -183,19 +203,24 @@ fn ack(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outcome {
     let fields = decode!(AckMessage, header, turn);
     let call = Call::of(header);
     let Some(handle) = ReceiptHandle::parse(&fields.extra_info) else { return bad_handle(call, turn) };
-    let request = ack::Request {
-        group: &fields.consumer_group,
-        topic: &fields.topic,
-        queue_id: fields.queue_id,
-        offset: fields.offset,
-        popped_at: handle.popped_at,
-    };
+    let (group, topic) = (&*fields.consumer_group, &*fields.topic);
+    let request = named(group, topic, (fields.queue_id, fields.offset), &handle);
     match gateway.broker.begin_ack(&request, &mut turn.buffers.pops) {
         Ok(ack::Outcome::Staged) => turn.done_when_durable(call),
         Ok(ack::Outcome::Late) => turn.done(call),
         Err(error) => turn.refuse(call, status::of_ack(&error), error),
     }
     Outcome::Done
+}
+
+/// A message as its handle names it. Its place stands beside it, too.
+fn named<'a>(
+    group: &'a str,
+    topic: &'a str,
+    (queue_id, offset): (i32, i64),
+    handle: &ReceiptHandle<'_>,
+) -> ack::Request<'a> {
+    ack::Request { group, topic, queue_id, offset, popped_at: handle.popped_at, ordered: handle.ordered }
 }
 
 fn bad_handle(call: Call, turn: &mut Turn<'_>) -> Outcome {
@@ -254,6 +279,7 @@ fn ack_entry(gateway: &Gateway, entry: &BatchAck, turn: &mut Turn<'_>) -> Result
             queue_id: entry.queue_id,
             offset,
             popped_at: Timestamp(entry.pop_time),
+            ordered: entry.revive_queue_id == receipt_handle::ORDERED,
         };
         let outcome = gateway.broker.begin_ack(&request, &mut turn.buffers.pops);
         staged |= outcome.map_err(|error| (status::of_ack(&error), error.to_string()))? == ack::Outcome::Staged;
@@ -265,18 +291,25 @@ fn change_invisible(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>)
     let fields = decode!(ChangeInvisible, header, turn);
     let call = Call::of(header);
     let Some(handle) = ReceiptHandle::parse(&fields.extra_info) else { return bad_handle(call, turn) };
-    let request = ack::Request {
-        group: &fields.consumer_group,
-        topic: &fields.topic,
-        queue_id: fields.queue_id,
-        offset: fields.offset,
-        popped_at: handle.popped_at,
-    };
+    let (group, topic) = (&*fields.consumer_group, &*fields.topic);
+    let request = named(group, topic, (fields.queue_id, fields.offset), &handle);
     let (now, invisible) = (turn.now, millis(fields.invisible_time));
     let (staged, pops) = (&mut turn.buffers.staged, &mut turn.buffers.pops);
-    let answer = ChangeInvisibleAnswer { pop_time: now.0, invisible_time: fields.invisible_time.max(0), revive_qid: 0 };
+    let outcome = gateway.broker.begin_change_invisible(&request, invisible, now, staged, pops);
+    let answer = match (&outcome, handle.ordered) {
+        (_, false) => {
+            ChangeInvisibleAnswer { pop_time: now.0, invisible_time: fields.invisible_time.max(0), revive_qid: 0 }
+        }
+        // The handle of a batch stays as it is, but for the time until which it is good.
+        (Ok(ack::Outcome::Staged), true) => ChangeInvisibleAnswer {
+            pop_time: handle.popped_at.0,
+            invisible_time: now.after(invisible).0.saturating_sub(handle.popped_at.0),
+            revive_qid: receipt_handle::ORDERED,
+        },
+        (_, true) => ChangeInvisibleAnswer { pop_time: 0, invisible_time: 0, revive_qid: 0 },
+    };
     let response = Response::new(call.opaque, ResponseCode::SUCCESS).fields(answer.fields());
-    match gateway.broker.begin_change_invisible(&request, invisible, now, staged, pops) {
+    match outcome {
         Ok(ack::Outcome::Staged) => turn.answer_when_durable(call, response),
         Ok(ack::Outcome::Late) => turn.answer(call, response),
         Err(error) => {
