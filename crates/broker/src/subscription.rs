@@ -72,6 +72,12 @@ impl Subscription {
         if self.filter.is_some() { SQL92 } else { "TAG" }
     }
 
+    /// Whether both ask for the same messages in the same words.
+    #[must_use]
+    pub fn says_the_same_as(&self, other: &Subscription) -> bool {
+        self.expression == other.expression && self.kind() == other.kind()
+    }
+
     /// Whether every message is wanted.
     #[must_use]
     pub fn wants_all(&self) -> bool {

@@ -230,15 +230,19 @@ impl Metrics {
                 count(&mut producers, self.labels([language, version, protocol()]));
             }
         }
-        let mut consumers: Vec<(Labels, u64)> = Vec::new();
+        let [mut consumers, mut differing] = [const { Vec::<(Labels, u64)>::new() }; 2];
         for (name, _) in clients.consumer_groups() {
             let Some(group) = clients.online(name.as_str()) else { continue };
             let mode = match group.mode.model {
                 Some(MessageModel::Broadcasting) => "broadcasting",
                 Some(MessageModel::Clustering) | None => "clustering",
             };
-            for client in group.members.values() {
-                let [language, version] = of_client(client);
+            for difference in group.differences() {
+                let labels = [("consumer_group", name.to_string()), ("topic", difference.topic)];
+                differing.push((self.labels(labels), difference.said.len() as u64));
+            }
+            for member in group.members.values() {
+                let [language, version] = of_client(&member.client);
                 let labels = self.labels([
                     ("consumer_group", name.to_string()),
                     language,
@@ -252,7 +256,9 @@ impl Metrics {
         }
         let gauge = MetricType::Gauge;
         family(encoder, "rocketmq_producer_connections", "Producers online", gauge, &producers)?;
-        family(encoder, "rocketmq_consumer_connections", "Consumers online", gauge, &consumers)
+        family(encoder, "rocketmq_consumer_connections", "Consumers online", gauge, &consumers)?;
+        let help = "Different subscriptions of one group to a topic, where its members do not agree";
+        family(encoder, "kerolox_differing_subscriptions", help, gauge, &differing)
     }
 
     fn broker(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

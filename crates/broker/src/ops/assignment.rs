@@ -58,7 +58,8 @@ impl Broker {
         if request.broadcasting {
             return Ok(Assignment { pop: false, queues: Some(queues) });
         }
-        let members = self.clients.consumer_ids(request.group);
+        // A member that does not subscribe to the topic would let its share lie.
+        let members = self.clients.subscriber_ids(request.group, request.topic);
         let Some(place) = members.iter().position(|member| member == request.client_id) else {
             return Ok(Assignment { pop, queues: None });
         };

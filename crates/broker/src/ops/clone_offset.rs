@@ -41,7 +41,7 @@ impl Broker {
             None => None,
             Some(name) => Some(self.machines.topics.id_of(name).ok_or_else(|| Error::TopicNotFound(name.to_owned()))?),
         };
-        let online = self.clients.online(request.from).map(|online| online.subscriptions).unwrap_or_default();
+        let online = self.clients.online(request.from).map(|online| online.subscriptions()).unwrap_or_default();
         let wanted = |name: &str| request.unsubscribed_too || online.is_empty() || online.contains_key(name);
         let mut offsets = self.machines.offsets.lock();
         let (mut cloned, mut version) = (Vec::new(), 0);

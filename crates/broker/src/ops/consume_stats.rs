@@ -67,7 +67,7 @@ impl Broker {
         mode: Read,
     ) -> Result<Progress, ReadError> {
         let mut progress = Progress::default();
-        let subscriptions = self.clients.online(group).map(|online| online.subscriptions).unwrap_or_default();
+        let subscriptions = self.clients.online(group).map(|online| online.subscriptions()).unwrap_or_default();
         // A group that has changed its subscription keeps offsets of topics it no longer wants.
         let wanted = |topic: &str| subscriptions.is_empty() || subscriptions.contains_key(topic);
         let names: Vec<String> = match asked {

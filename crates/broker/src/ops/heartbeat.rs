@@ -6,10 +6,14 @@
 use model::record::system::System;
 use model::{GroupConfig, GroupName, Timestamp, TopicConfig, TopicName};
 use store::Staged;
+use tracing::warn;
 
 use crate::broker::Broker;
 use crate::notice::Notice;
 use crate::state::clients::{Client, ConnectionId, ConsumerHeard};
+
+/// Topics of one group that are named in the log when its members subscribe differently.
+const DIFFERENCES_TOLD_MAX: usize = 4;
 
 /// Everything one heartbeat says.
 pub struct Request {
@@ -29,6 +33,9 @@ impl Broker {
             let group = heard.group.clone();
             let broadcasting = heard.mode.broadcasting();
             let changed = self.clients.consumer_heard(&request.client, heard);
+            if changed {
+                self.warn_of_differences(&group);
+            }
             if changed && config.notify_consumer_ids_changed && !broadcasting {
                 self.notify_members(&group);
             }
@@ -81,6 +88,19 @@ impl Broker {
             staged.system(&System::TopicChanged { id: None, config });
         }
         Some(config)
+    }
+
+    /// Once each time that something changes, not with every heartbeat.
+    fn warn_of_differences(&self, group: &GroupName) {
+        let differences = self.clients.differences(group.as_str());
+        for difference in differences.iter().take(DIFFERENCES_TOLD_MAX) {
+            warn!(
+                %group,
+                %difference,
+                topics = differences.len(),
+                "members of one group subscribe differently: each gets its own choice, but only from its own queues",
+            );
+        }
     }
 
     /// A client that does not read its mailbox divides the queues at its next cycle, 20 s later at most.

@@ -10,6 +10,7 @@ use store::{QueueSlot, Read, ReadError, Unit};
 
 use crate::broker::Broker;
 use crate::ops::select::{Room, Scan, Selected};
+use crate::state::clients::ConnectionId;
 use crate::state::topics::Topic;
 use crate::state::traffic::{Filtered, Taken};
 use crate::subscription::{self, Subscription};
@@ -32,8 +33,8 @@ pub struct Request<'a> {
 /// What the consumer wants.
 #[derive(Clone, Copy, Debug)]
 pub enum Filter<'a> {
-    /// As its group said in heartbeats, at least in this version.
-    Subscribed { version: i64 },
+    /// As the member on this connection said in heartbeats, at least in this version.
+    Subscribed { by: ConnectionId, version: i64 },
     /// As given here.
     Given { expression: &'a str, kind: Option<&'a str> },
 }
@@ -232,8 +233,9 @@ impl Broker {
             Filter::Given { expression, kind } => {
                 Ok(self.subscription_given(request.group, request.topic, expression, kind)?)
             }
-            Filter::Subscribed { version } => {
-                let online = self.clients.subscription_of(request.group, request.topic).ok_or(Error::GroupNotOnline)?;
+            Filter::Subscribed { by, version } => {
+                let online = self.clients.subscription_of_member(by, request.group, request.topic);
+                let online = online.ok_or(Error::GroupNotOnline)?;
                 if online.broadcasting && !group.consume_broadcast_enable {
                     return Err(Error::BroadcastDisabled(request.group.to_owned()));
                 }

@@ -173,9 +173,7 @@ impl Broker {
         kind: Option<&str>,
     ) -> Result<Arc<Subscription>, subscription::Error> {
         if kind == Some(subscription::SQL92)
-            && let Some(online) = self.clients.subscription_of(group, topic)
-            && let Some(known) = online.subscription
-            && known.filter.as_ref().is_some_and(|filter| filter.text() == expression)
+            && let Some(known) = self.clients.compiled(group, topic, expression)
         {
             return Ok(known);
         }

@@ -1,7 +1,9 @@
 //! Who is connected: producers and consumers by group, their subscriptions, and how to reach them.
 //!
-//! Facts: heartbeats, unregistrations, closed connections. A group's subscription table follows the reference (semantics.md
-//! section 10): the last heartbeat wins, a subscription is replaced only by a newer version. In memory only.
+//! Facts: heartbeats, unregistrations, closed connections (semantics.md section 10). How a group consumes is what its last
+//! heartbeat says; what it wants, every member says for itself ([`members`]). In memory only.
+
+pub mod members;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
@@ -12,6 +14,7 @@ use parking_lot::RwLock;
 
 use crate::notice::Mailbox;
 use crate::subscription::Subscription;
+use members::{Difference, Member, OnlineGroup};
 
 /// A client that has not been heard for this long is gone.
 pub const SILENCE_MAX: Millis = Millis(120_000);
@@ -76,18 +79,10 @@ impl ConsumeMode {
     }
 }
 
-/// A consumer group with somebody online.
-#[derive(Clone, Default)]
-pub struct OnlineGroup {
-    pub members: BTreeMap<ConnectionId, Client>,
-    pub subscriptions: BTreeMap<String, Arc<Subscription>>,
-    pub mode: ConsumeMode,
-}
-
-/// A group's part in a topic.
+/// The part of a group, or of one of its members, in a topic.
 #[derive(Clone, Debug)]
 pub struct OnlineSubscription {
-    /// `None`: the group does not subscribe to the topic.
+    /// `None`: nobody of the group subscribes to the topic.
     pub subscription: Option<Arc<Subscription>>,
     pub broadcasting: bool,
 }
@@ -119,10 +114,15 @@ impl Clients {
     pub fn consumer_heard(&self, client: &Client, heard: ConsumerHeard) -> bool {
         let mut tables = self.tables.write();
         let group = tables.consumers.entry(heard.group).or_default();
-        let mut changed = group.members.insert(client.connection, client.clone()).is_none();
         group.mode = heard.mode;
+        let mut changed = false;
+        let member = group.members.entry(client.connection).or_insert_with(|| {
+            changed = true;
+            Member { client: client.clone(), subscriptions: Arc::default() }
+        });
+        member.client = client.clone();
         if let Some(subscriptions) = heard.subscriptions {
-            changed |= group.subscribe(subscriptions);
+            changed |= member.subscribe(subscriptions);
         }
         changed
     }
@@ -176,7 +176,7 @@ impl Clients {
         let mut changed = Vec::new();
         tables.consumers.retain(|name, group| {
             let before = group.members.len();
-            group.members.retain(|_, client| !gone(client));
+            group.members.retain(|_, member| !gone(&member.client));
             if group.members.len() < before {
                 changed.push(name.clone());
             }
@@ -191,13 +191,43 @@ impl Clients {
         changed
     }
 
-    /// What a group online wants from a topic. `None`: nobody is online.
+    /// What a group online wants from a topic: its newest subscription. `None`: nobody is online.
     #[must_use]
     pub fn subscription_of(&self, group: &str, topic: &str) -> Option<OnlineSubscription> {
         let tables = self.tables.read();
         let group = tables.consumers.get(group)?;
-        let subscription = group.subscriptions.get(topic).cloned();
+        let subscription = group.subscription(topic).cloned();
         Some(OnlineSubscription { subscription, broadcasting: group.mode.broadcasting() })
+    }
+
+    /// What the member on a connection wants from a topic; what its group wants if it has not said so itself. `None`: nobody
+    /// of the group is online.
+    #[must_use]
+    pub fn subscription_of_member(
+        &self,
+        connection: ConnectionId,
+        group: &str,
+        topic: &str,
+    ) -> Option<OnlineSubscription> {
+        let tables = self.tables.read();
+        let group = tables.consumers.get(group)?;
+        let own = group.members.get(&connection).and_then(|member| member.subscriptions.get(topic));
+        let subscription = own.or_else(|| group.subscription(topic)).cloned();
+        Some(OnlineSubscription { subscription, broadcasting: group.mode.broadcasting() })
+    }
+
+    /// The subscription of any member of a group to a topic that is this SQL92 expression, compiled.
+    #[must_use]
+    pub fn compiled(&self, group: &str, topic: &str, expression: &str) -> Option<Arc<Subscription>> {
+        let tables = self.tables.read();
+        let mut of_members = tables.consumers.get(group)?.members.values().filter_map(|m| m.subscriptions.get(topic));
+        of_members.find(|of| of.filter.as_ref().is_some_and(|filter| filter.text() == expression)).cloned()
+    }
+
+    /// See [`OnlineGroup::differences`].
+    #[must_use]
+    pub fn differences(&self, group: &str) -> Vec<Difference> {
+        self.tables.read().consumers.get(group).map_or_else(Vec::new, OnlineGroup::differences)
     }
 
     /// What is known of a group with somebody online.
@@ -215,9 +245,20 @@ impl Clients {
     /// The client ids of a consumer group, sorted and distinct.
     #[must_use]
     pub fn consumer_ids(&self, group: &str) -> Vec<String> {
+        self.ids_of(group, |_| true)
+    }
+
+    /// The client ids of those members of a group who subscribe to a topic, sorted and distinct.
+    #[must_use]
+    pub fn subscriber_ids(&self, group: &str, topic: &str) -> Vec<String> {
+        self.ids_of(group, |member| member.subscriptions.contains_key(topic))
+    }
+
+    fn ids_of(&self, group: &str, wanted: impl Fn(&Member) -> bool) -> Vec<String> {
         let tables = self.tables.read();
         let Some(group) = tables.consumers.get(group) else { return Vec::new() };
-        let mut ids: Vec<_> = group.members.values().map(|client| client.client_id.clone()).collect();
+        let members = group.members.values().filter(|member| wanted(member));
+        let mut ids: Vec<_> = members.map(|member| member.client.client_id.clone()).collect();
         ids.sort();
         ids.dedup();
         ids
@@ -227,14 +268,20 @@ impl Clients {
     #[must_use]
     pub fn mailboxes(&self, group: &str) -> Vec<Arc<dyn Mailbox>> {
         let tables = self.tables.read();
-        tables.consumers.get(group).into_iter().flat_map(|g| g.members.values().map(|c| c.mailbox.clone())).collect()
+        tables
+            .consumers
+            .get(group)
+            .into_iter()
+            .flat_map(|g| g.members.values().map(|m| m.client.mailbox.clone()))
+            .collect()
     }
 
     /// A member of a consumer group by its client id.
     #[must_use]
     pub fn consumer(&self, group: &str, client_id: &str) -> Option<Client> {
         let tables = self.tables.read();
-        tables.consumers.get(group)?.members.values().find(|client| client.client_id == client_id).cloned()
+        let mut clients = tables.consumers.get(group)?.members.values().map(|member| &member.client);
+        clients.find(|client| client.client_id == client_id).cloned()
     }
 
     /// The members of a producer group.
@@ -275,7 +322,9 @@ impl Clients {
     /// Topics that somebody online subscribes to.
     #[must_use]
     pub fn subscribed_topics(&self) -> HashSet<String> {
-        self.tables.read().consumers.values().flat_map(|group| group.subscriptions.keys().cloned()).collect()
+        let tables = self.tables.read();
+        let members = tables.consumers.values().flat_map(|group| group.members.values());
+        members.flat_map(|member| member.subscriptions.keys().cloned()).collect()
     }
 
     /// Consumer groups online that subscribe to `topic`, sorted.
@@ -285,34 +334,11 @@ impl Clients {
         let mut groups: Vec<_> = tables
             .consumers
             .iter()
-            .filter(|(_, group)| group.subscriptions.contains_key(topic))
+            .filter(|(_, group)| group.subscription(topic).is_some())
             .map(|(name, _)| name.clone())
             .collect();
         groups.sort();
         groups
-    }
-}
-
-impl OnlineGroup {
-    /// Takes over the subscriptions of a heartbeat. True if anything is new or gone.
-    fn subscribe(&mut self, subscriptions: Vec<Subscription>) -> bool {
-        let mut changed = false;
-        let before = self.subscriptions.len();
-        self.subscriptions.retain(|topic, _| subscriptions.iter().any(|s| s.topic == *topic));
-        changed |= self.subscriptions.len() < before;
-        for subscription in subscriptions {
-            match self.subscriptions.get(&subscription.topic) {
-                Some(known) if known.version >= subscription.version => {}
-                known => {
-                    let same = |known: &Arc<Subscription>| {
-                        known.expression == subscription.expression && known.kind() == subscription.kind()
-                    };
-                    changed |= !known.is_some_and(same);
-                    self.subscriptions.insert(subscription.topic.clone(), Arc::new(subscription));
-                }
-            }
-        }
-        changed
     }
 }
 

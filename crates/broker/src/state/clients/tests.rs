@@ -17,7 +17,7 @@ impl Mailbox for Deaf {
     }
 }
 
-fn client(connection: u64, id: &str, heard: i64) -> Client {
+pub(super) fn client(connection: u64, id: &str, heard: i64) -> Client {
     Client {
         connection: ConnectionId(connection),
         client_id: id.to_owned(),
@@ -62,6 +62,24 @@ fn a_heartbeat_without_subscriptions_keeps_them() {
     let light = ConsumerHeard { subscriptions: None, ..heard(&[]) };
     assert!(!clients.consumer_heard(&client(1, "a", 1), light));
     assert!(clients.subscription_of("g", "t").expect("online").subscription.is_some());
+}
+
+#[test]
+fn every_member_has_the_subscription_it_asked_for() {
+    let clients = Clients::default();
+    clients.consumer_heard(&client(1, "a", 0), heard(&[("t", "x", 5)]));
+    clients.consumer_heard(&client(2, "b", 0), heard(&[("t", "y", 7), ("u", "*", 7)]));
+    assert!(!clients.consumer_heard(&client(1, "a", 1), heard(&[("t", "x", 5)])), "nobody has to look again");
+    let of = |connection, topic| {
+        let online = clients.subscription_of_member(ConnectionId(connection), "g", topic).expect("online");
+        online.subscription.map(|of| of.expression.clone())
+    };
+    assert_eq!([of(1, "t"), of(2, "t")], [Some("x".to_owned()), Some("y".to_owned())]);
+    // A connection that has not said so itself: as the group, by its newest word.
+    assert_eq!([of(3, "t"), of(1, "u"), of(1, "v")], [Some("y".to_owned()), Some("*".to_owned()), None]);
+    assert_eq!(clients.subscriber_ids("g", "u"), ["b"]);
+    clients.closed(ConnectionId(2));
+    assert_eq!([of(3, "t"), of(3, "u")], [Some("x".to_owned()), None]);
 }
 
 #[test]

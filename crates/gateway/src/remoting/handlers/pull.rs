@@ -29,7 +29,7 @@ pub fn pull(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outc
             kind: fields.expression_type.as_deref(),
         }
     } else {
-        Filter::Subscribed { version: fields.sub_version }
+        Filter::Subscribed { by: turn.peer.mailbox.id, version: fields.sub_version }
     };
     let request = Request {
         group: &fields.consumer_group,

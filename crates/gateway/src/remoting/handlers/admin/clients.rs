@@ -27,13 +27,13 @@ pub fn consumers(gateway: &Gateway, header: &Header<'_>, _: &[u8], turn: &mut Tu
         turn.refuse(call, ResponseCode::CONSUMER_NOT_ONLINE, remark);
         return Outcome::Done;
     };
-    let subscriptions = online.subscriptions.iter();
+    let subscriptions = online.subscriptions().into_iter();
     let body = ConsumerConnection {
-        connection_set: online.members.values().map(connection).collect(),
+        connection_set: online.members.values().map(|member| connection(&member.client)).collect(),
         consume_from_where: online.mode.from.map_or(heartbeat::ConsumeFromWhere::Unknown, from_where),
         consume_type: online.mode.by.map_or(heartbeat::ConsumeType::Unknown, consume_type),
         message_model: online.mode.model.map_or(heartbeat::MessageModel::Unknown, message_model),
-        subscription_table: subscriptions.map(|(topic, of)| (topic.clone(), subscription_data(of))).collect(),
+        subscription_table: subscriptions.map(|(topic, of)| (topic, subscription_data(&of))).collect(),
     };
     answer_body(call, body.to_json(), turn)
 }

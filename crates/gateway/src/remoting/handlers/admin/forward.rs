@@ -153,7 +153,8 @@ pub fn consumer_status(gateway: &Gateway, header: &Header<'_>, _: &[u8], turn: &
     let call = Call::of(header);
     let online = gateway.broker.clients.online(&fields.group).unwrap_or_default();
     let only = fields.client_addr.as_deref().filter(|id| !id.trim().is_empty());
-    let members: Vec<_> = online.members.into_values().filter(|m| only.is_none_or(|id| m.client_id == id)).collect();
+    let clients = online.members.into_values().map(|member| member.client);
+    let members: Vec<_> = clients.filter(|client| only.is_none_or(|id| client.client_id == id)).collect();
     if members.is_empty() {
         let remark = format!("No Any Consumer online in the consumer group: [{}]", fields.group);
         turn.refuse(call, ResponseCode::SYSTEM_ERROR, remark);
