@@ -37,6 +37,8 @@ pub struct Shape<'a> {
     pub batch: usize,
     /// A half message of a transaction; not in batches.
     pub transaction: bool,
+    /// More properties, `name 0x01 value 0x02 …` as the protocol has it.
+    pub properties: &'a str,
 }
 
 /// A send, ready but for what differs.
@@ -62,6 +64,7 @@ impl PreparedSend {
         assert!(shape.batch == 1 || !shape.transaction, "a transaction is one message");
         let properties = [b"UNIQ_KEY\x01", &KEY_MARK[..], b"\x02WAIT\x01true\x02"].concat();
         let mut properties = String::from_utf8(properties).expect("ASCII");
+        properties.push_str(shape.properties);
         if shape.transaction {
             properties.push_str("TRAN_MSG\u{1}true\u{2}PGROUP\u{1}");
             properties.push_str(shape.producer_group);
@@ -198,6 +201,7 @@ mod tests {
         body_len: 64,
         batch: 1,
         transaction: false,
+        properties: "",
     };
 
     #[test]

@@ -50,6 +50,12 @@ pub struct Args {
     /// At the end of a queue start over at its first message, instead of waiting for new ones.
     #[arg(long)]
     wrap: bool,
+    /// Tags to want, `a || b`. With a filter the messages looked at count, wanted or not.
+    #[arg(long, conflicts_with = "verify")]
+    tags: Option<String>,
+    /// SQL92 expression over the properties of messages to want.
+    #[arg(long, conflicts_with_all = ["tags", "verify"])]
+    sql: Option<String>,
     /// Consumer group named in the pulls.
     #[arg(long, default_value = "KeroloxBench")]
     group: String,
@@ -72,6 +78,7 @@ struct Load {
     pull_batch: u32,
     from: From,
     wrap: bool,
+    filter: Option<String>,
     warmup_seconds: f64,
 }
 
@@ -87,6 +94,7 @@ pub fn run(args: &Args) -> Result<()> {
         pull_batch: args.pull_batch,
         from: args.from,
         wrap: args.wrap,
+        filter: args.sql.clone().or_else(|| args.tags.clone()),
         warmup_seconds: common.warmup.as_secs_f64(),
     };
     Report::new("recv", common, targets, load, outcome).finish(common.json.as_deref())
@@ -154,6 +162,14 @@ struct Queue {
     opaque: i32,
 }
 
+impl Queue {
+    /// Goes on at `next`; returns how many messages lie between.
+    fn passed(&mut self, next: i64) -> u64 {
+        let before = std::mem::replace(&mut self.next, next);
+        u64::try_from(next - before).unwrap_or(0)
+    }
+}
+
 /// One connection.
 struct Receiver {
     pipeline: Pipeline,
@@ -188,10 +204,14 @@ impl Receiver {
             queue_id: queue.id,
             offset: queue.next,
             max_messages: self.args.pull_batch,
-            subscription: "*",
+            subscription: self.args.sql.as_deref().or(self.args.tags.as_deref()).unwrap_or("*"),
             suspend: if self.args.wrap { Duration::ZERO } else { SUSPEND },
         };
-        pull.request().write(queue.opaque, false, self.pipeline.out());
+        pull.request_of(if self.args.sql.is_some() { "SQL92" } else { "TAG" }).write(
+            queue.opaque,
+            false,
+            self.pipeline.out(),
+        );
     }
 
     /// One read, its answers, and the next pulls. Returns how many messages came.
@@ -226,7 +246,7 @@ impl Receiver {
     }
 }
 
-/// Reads one answer; returns the number of messages in it.
+/// Reads one answer; returns the number of messages in it, or with a filter the number of messages it was chosen from.
 fn take(
     queue: &mut Queue,
     header: &Header<'_>,
@@ -242,9 +262,10 @@ fn take(
         queue.next = if args.wrap { queue.first } else { next?.max(queue.next) };
         return Ok(0);
     }
+    let filters = args.sql.is_some() || args.tags.is_some();
     if code == ResponseCode::PULL_RETRY_IMMEDIATELY || code == ResponseCode::PULL_OFFSET_MOVED {
-        queue.next = next?;
-        return Ok(0);
+        let passed = queue.passed(next?);
+        return Ok(if filters { passed } else { 0 });
     }
     if code != ResponseCode::SUCCESS {
         let remark = header.remark().map(|remark| remark.to_cow().into_owned()).unwrap_or_default();
@@ -268,8 +289,8 @@ fn take(
         }
         count += 1;
     }
-    queue.next = next?;
-    Ok(count)
+    let passed = queue.passed(next?);
+    Ok(if filters { passed } else { count })
 }
 
 /// The due moment that `bench send` wrote into the body.

@@ -74,6 +74,9 @@ pub struct Args {
     /// Each message is a half message that is committed when it is answered; it counts when the commit is answered.
     #[arg(long, conflicts_with_all = ["batch", "verify"])]
     transaction: bool,
+    /// A property of every message, NAME=VALUE; several may be given. TAGS is the tag.
+    #[arg(long = "property", value_parser = property)]
+    properties: Vec<String>,
     /// Create the topic (or set its queues) first.
     #[arg(long)]
     create: bool,
@@ -96,6 +99,14 @@ fn rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if (0.001..=1e9).contains(&rate) => Ok(rate),
         _ => Err(format!("`{text}` is not a rate per second")),
+    }
+}
+
+/// A property as the protocol has it.
+fn property(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok(format!("{name}\u{1}{value}\u{2}")),
+        _ => Err(format!("`{text}` is not NAME=VALUE")),
     }
 }
 
@@ -170,6 +181,7 @@ async fn send_all(
 
 /// One encoded request per queue.
 fn prepare(args: &Args, target: &Target) -> Vec<PreparedSend> {
+    let properties = args.properties.concat();
     let shape = |queue_id| Shape {
         producer_group: PRODUCER_GROUP,
         topic: &args.common.topic,
@@ -178,6 +190,7 @@ fn prepare(args: &Args, target: &Target) -> Vec<PreparedSend> {
         body_len: args.size as usize,
         batch: args.batch as usize,
         transaction: args.transaction,
+        properties: &properties,
     };
     (0..target.queues).map(|queue_id| PreparedSend::new(&shape(queue_id))).collect()
 }

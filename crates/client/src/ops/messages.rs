@@ -99,6 +99,12 @@ impl<'a> Pull<'a> {
     /// The request, for callers with a connection of another kind.
     #[must_use]
     pub fn request(&self) -> Request<'a> {
+        self.request_of("TAG")
+    }
+
+    /// The request for a subscription of another kind than tags, such as `SQL92`.
+    #[must_use]
+    pub fn request_of(&self, kind: &'a str) -> Request<'a> {
         let suspend = if self.suspend.is_zero() { 0 } else { PULL_MAY_SUSPEND };
         Request::new(RequestCode::PULL_MESSAGE)
             .field("consumerGroup", self.consumer_group)
@@ -111,7 +117,7 @@ impl<'a> Pull<'a> {
             .field("suspendTimeoutMillis", i64::try_from(self.suspend.as_millis()).unwrap_or(i64::MAX))
             .field("subscription", self.subscription)
             .field("subVersion", 0)
-            .field("expressionType", "TAG")
+            .field("expressionType", kind)
     }
 }
 
