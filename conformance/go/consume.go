@@ -50,6 +50,49 @@ func tagFilter(ctx context.Context) error {
 	return nil
 }
 
+// sqlFilter selects by properties; a tag is one of them.
+func sqlFilter(ctx context.Context) error {
+	topic, err := newTopic(ctx, "sql", 1)
+	if err != nil {
+		return err
+	}
+	client, err := startProducer()
+	if err != nil {
+		return err
+	}
+	defer client.Shutdown()
+	send := func(from, to int) error {
+		for amount := from; amount < to; amount++ {
+			message := primitive.NewMessage(topic, []byte(fmt.Sprint(amount)))
+			if amount%2 == 0 {
+				message.WithTag("even")
+			}
+			message.WithProperty("amount", fmt.Sprint(amount))
+			if err := sendOK(ctx, client, message); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := send(0, 20); err != nil {
+		return err
+	}
+	selector := consumer.MessageSelector{Type: consumer.SQL92, Expression: "TAGS IS NOT NULL AND amount NOT BETWEEN 3 AND 99"}
+	in, err := startSelecting(topic, unique("sql"), selector, succeed)
+	if err != nil {
+		return err
+	}
+	defer in.stop()
+	if err := in.awaitTexts(ctx, "0", "2"); err != nil {
+		return err
+	}
+	// Now the consumer waits at the end of the queue.
+	if err := send(98, 103); err != nil {
+		return err
+	}
+	return in.awaitExactly(ctx, "0", "2", "100", "102")
+}
+
 // pull asks for offsets by itself, as stream readers do.
 func pull(ctx context.Context) error {
 	topic, err := newTopic(ctx, "pull", 1)

@@ -220,6 +220,11 @@ func succeed(context.Context, *primitive.MessageExt) consumer.ConsumeResult {
 // startConsumer starts a push consumer from the first offset, with a connection of its own (two
 // members of a group in one process need that).
 func startConsumer(topic, group, tags string, handle handler, options ...consumer.Option) (*inbox, error) {
+	return startSelecting(topic, group, consumer.MessageSelector{Type: consumer.TAG, Expression: tags}, handle, options...)
+}
+
+// startSelecting is startConsumer for any kind of expression.
+func startSelecting(topic, group string, selector consumer.MessageSelector, handle handler, options ...consumer.Option) (*inbox, error) {
 	options = append([]consumer.Option{
 		consumer.WithNameServer([]string{namesrv}),
 		consumer.WithGroupName(group),
@@ -231,7 +236,6 @@ func startConsumer(topic, group, tags string, handle handler, options ...consume
 		return nil, err
 	}
 	in := &inbox{client: client, started: time.Now()}
-	selector := consumer.MessageSelector{Type: consumer.TAG, Expression: tags}
 	err = client.Subscribe(topic, selector, func(ctx context.Context, messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
 		result := consumer.ConsumeSuccess
 		for _, message := range messages {

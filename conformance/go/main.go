@@ -36,6 +36,7 @@ var scenarios = []scenario{
 	{"body-4-mib", 40 * time.Second, body4MiB},
 	{"delay-level", 20 * time.Second, delayLevel},
 	{"tag-filter", 20 * time.Second, tagFilter},
+	{"sql-filter", 30 * time.Second, sqlFilter},
 	{"pull", 20 * time.Second, pull},
 	{"consume-from-first-last-timestamp", 30 * time.Second, consumeFrom},
 	{"resume-from-committed-offset", 60 * time.Second, resumeFromCommitted},

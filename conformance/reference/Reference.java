@@ -38,7 +38,7 @@ public final class Reference {
             "flushDiskType=ASYNC_FLUSH", "listenPort=" + port(settings.get("listen.broker")), "brokerIP1=127.0.0.1",
             "namesrvAddr=" + namesrv, "storePathRootDir=" + data.resolve("store"),
             "storePathCommitLog=" + data.resolve("store/commitlog"), "mappedFileSizeCommitLog=67108864",
-            "autoCreateTopicEnable=true", "diskMaxUsedSpaceRatio=95", "waitTimeMillsInSendQueue=10000",
+            "autoCreateTopicEnable=true", "enablePropertyFilter=true", "diskMaxUsedSpaceRatio=95", "waitTimeMillsInSendQueue=10000",
             "messageDelayLevel=" + settings.get("delay.levels"), ""));
         BrokerController broker = BrokerStartup.start(
             BrokerStartup.createBrokerController(new String[] {"-n", namesrv, "-c", brokerConf.toString()}));

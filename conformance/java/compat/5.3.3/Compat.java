@@ -18,6 +18,7 @@ final class Compat {
     /** Registers what only some versions can do. */
     static void registerMore(Harness harness) {
         Batches.register(harness);
+        Filtering.register(harness);
         LitePulling.register(harness);
         Ordering.register(harness);
         Popping.register(harness);

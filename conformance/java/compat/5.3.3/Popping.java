@@ -11,6 +11,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.consumer.MessageSelector;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.impl.MQClientAPIImpl;
@@ -31,6 +32,7 @@ final class Popping {
     static void register(Harness harness) {
         harness.scenario("pop-members-share-messages", Popping::shared);
         harness.scenario("pop-failed-comes-again", Popping::failed);
+        harness.scenario("pop-sql-filter", Popping::sqlFilter);
         harness.restarting("pop-kill-restart", Popping::acrossRestart);
     }
 
@@ -44,10 +46,15 @@ final class Popping {
     }
 
     private static DefaultMQPushConsumer popping(Scenario s, MessageListenerConcurrently listener) throws Exception {
+        return popping(s, MessageSelector.byTag("*"), listener);
+    }
+
+    private static DefaultMQPushConsumer popping(Scenario s, MessageSelector selector, MessageListenerConcurrently listener)
+            throws Exception {
         DefaultMQPushConsumer consumer = s.pushConsumer(s.group());
         consumer.setClientRebalance(false);
         consumer.setPopInvisibleTime(10_000);
-        consumer.subscribe(s.topic(), "*");
+        consumer.subscribe(s.topic(), selector);
         consumer.registerMessageListener(listener);
         consumer.start();
         return consumer;
@@ -79,6 +86,20 @@ final class Popping {
             check(message.getProperty("POP_CK") != null, "a message was pulled, not popped");
             equal(s.topic(), message.getTopic(), "topic");
         }
+    }
+
+    private static void sqlFilter(Scenario s) throws Exception {
+        DefaultMQProducer producer = s.producer();
+        createTopic(s, producer);
+        Inbox inbox = new Inbox();
+        popping(s, MessageSelector.bySql(Filtering.LARGE_IN_BERLIN), inbox);
+        Set<String> wanted = Filtering.send(producer, s.topic(), 0, 60);
+        await(ASSIGNED_WITHIN, "the wanted messages", () -> inbox.size() >= wanted.size());
+        // Now the consumer waits for more.
+        wanted.addAll(Filtering.send(producer, s.topic(), 100, 160));
+        inbox.awaitBodies(wanted);
+        equal(wanted.size(), inbox.size(), "messages, each once");
+        check(inbox.messages().get(0).getProperty("POP_CK") != null, "a message was pulled, not popped");
     }
 
     private static void failed(Scenario s) throws Exception {

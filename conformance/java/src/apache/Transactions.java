@@ -28,8 +28,6 @@ final class Transactions {
     /** The server asks after 6 s; the reference looks only every 30 s. */
     private static final int ASKED_WITHIN = 75;
     private static final long DELAY_MILLIS = 1_500;
-    /** The reference delays a half message instead of the committed one, and nobody finds it in time. */
-    private static final boolean REFERENCE = System.getenv("KEROLOX_REFERENCE") != null;
 
     private Transactions() {}
 
@@ -37,7 +35,8 @@ final class Transactions {
         harness.scenario("transaction-check-back", Transactions::checkBack);
         harness.scenario("transaction-checked-at-another-producer", Transactions::anotherProducer);
         harness.scenario("transaction-commit-rollback", Transactions::commitAndRollback);
-        if (!REFERENCE) {
+        // The reference delays a half message instead of the committed one, and nobody finds it in time.
+        if (!Scenario.REFERENCE) {
             harness.scenario("transaction-delay-begins-at-commit", Transactions::delayed);
         }
         harness.restarting("transaction-kill-restart", Transactions::acrossRestart);

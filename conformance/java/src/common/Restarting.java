@@ -32,8 +32,6 @@ final class Restarting {
     private static final int QUEUES = 4;
     /** Messages each thread must get acknowledged before, between and after the restarts. */
     private static final int MORE = 150;
-    /** The reference writes offsets every 5 s and promises nothing when it is killed in between. */
-    private static final boolean REFERENCE = System.getenv("KEROLOX_REFERENCE") != null;
 
     private Restarting() {}
 
@@ -139,7 +137,8 @@ final class Restarting {
             });
             for (MessageQueue queue : queues) {
                 long now = reader.fetchConsumeOffset(queue, true);
-                check(now >= committed.get(queue) || REFERENCE, "offset of " + queue + " moved from " + committed.get(queue) + " to " + now);
+                // The reference writes offsets every 5 s and promises nothing when it is killed in between.
+                check(now >= committed.get(queue) || Scenario.REFERENCE, "offset of " + queue + " moved from " + committed.get(queue) + " to " + now);
             }
         }
         awaitMore(senders);
