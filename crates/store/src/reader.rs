@@ -61,8 +61,15 @@ impl Core {
         // What lies in the tail needs one lock for all; only what is older goes to the file, a batch at a time.
         let in_tail = {
             let view = self.tail.view();
-            // SAFETY: Below a published end, checked above.
-            units.iter().take_while(|unit| unsafe { view.read(unit.at, unit.len as usize, out) }).count()
+            let copied = |place: &usize| {
+                let unit = units[*place];
+                if let Some(next) = units.get(place + 1) {
+                    view.prefetch(next.at, next.len as usize);
+                }
+                // SAFETY: Below a published end, checked above.
+                unsafe { view.read(unit.at, unit.len as usize, out) }
+            };
+            (0..units.len()).take_while(copied).count()
         };
         self.each_in_batches(&units[in_tail..], mode, |_, record| out.extend_from_slice(record))
     }

@@ -13,8 +13,8 @@ use parking_lot::{RwLock, RwLockReadGuard};
 
 use crate::chunk::Chunk;
 
-/// Largest chunk. A power of two.
-const CHUNK_LEN_MAX: u64 = 1024 * 1024;
+/// Largest chunk: a huge page. A power of two.
+const CHUNK_LEN_MAX: u64 = 2 * 1024 * 1024;
 
 /// Idle chunks kept for reuse.
 const SPARE_MAX: usize = 4;
@@ -189,6 +189,15 @@ impl View<'_> {
         let chunk = self.window.chunk(at.0 / chunk_len)?;
         // SAFETY: The range is below a published position, so nobody writes it any more, and the window's lock keeps the chunk.
         Some(unsafe { chunk.slice(usize::try_from(inside).expect("below the length of a chunk"), len) })
+    }
+
+    /// Brings the beginning of `at..at + len` near, if it is here: the next range to be read, while this one is copied.
+    /// Records of one queue lie among those of others, where the processor cannot guess the next one.
+    pub fn prefetch(&self, at: LogOffset, len: usize) {
+        let (number, inside) = (at.0 / self.tail.chunk_len, at.0 % self.tail.chunk_len);
+        if let Some(chunk) = self.window.chunk(number) {
+            chunk.prefetch(usize::try_from(inside).expect("below the length of a chunk"), len);
+        }
     }
 
     /// Calls `each` with the bytes `at..at + len`, piece by piece. False: they are not all in memory; `each` was not

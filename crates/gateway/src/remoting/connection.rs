@@ -58,11 +58,17 @@ const ELSEWHERE_MAX: usize = 16;
 /// the connection is closed.
 const UNSENT_MAX: usize = 16 * 1024 * 1024;
 
+/// Memory of a core's buffer for answers that is kept from turn to turn: what one turn writes at most, but for the answers
+/// of commands.
+const LENT_KEPT: usize = 2 * UNSENT_PAUSE;
+
 #[derive(Default)]
 struct Outgoing {
     /// Bytes to send, from `sent` on.
     ready: Vec<u8>,
     sent: usize,
+    /// `ready` is the core's, for this turn.
+    lent: bool,
     /// Answers that wait for the log, as `marks` say; the first `free` bytes may leave.
     held: Vec<u8>,
     free: usize,
@@ -80,6 +86,14 @@ impl Outgoing {
     /// Whether another request may be looked at.
     fn has_room(&self) -> bool {
         self.in_flight < IN_FLIGHT_MAX && self.elsewhere < ELSEWHERE_MAX && self.unsent() < UNSENT_PAUSE
+    }
+
+    /// Returns the core's buffer, unless the socket did not take all of it: then it stays until it has.
+    fn give_back(&mut self, core: &Core) {
+        if std::mem::take(&mut self.lent) && self.ready.is_empty() && self.ready.capacity() <= LENT_KEPT {
+            core.answers.replace(std::mem::take(&mut self.ready));
+        }
+        shrink(&mut self.ready);
     }
 
     /// Answers behind the last ones in `held` wait as `mark` says.
@@ -245,7 +259,9 @@ impl Connection {
                 }
             }
         }
-        shrink(&mut out.ready);
+        if !out.lent {
+            shrink(&mut out.ready);
+        }
         shrink(&mut out.held);
         let unsent = out.unsent();
         self.peer.mailbox.note_unsent(unsent);
@@ -436,6 +452,10 @@ impl Connection {
         // Taken out while `work` runs, since handling a frame may look at the connection.
         let (mut ready, mut held) = {
             let mut out = self.out.borrow_mut();
+            if out.ready.is_empty() {
+                out.ready = core.answers.take();
+                out.lent = true;
+            }
             (std::mem::take(&mut out.ready), std::mem::take(&mut out.held))
         };
         let mut found = core.marks.take();
@@ -461,6 +481,7 @@ impl Connection {
         if self.release(core) {
             core.wait_for_log(self);
         }
+        self.out.borrow_mut().give_back(core);
     }
 }
 

@@ -127,6 +127,9 @@ pub struct Core {
     waiting: RefCell<Vec<Rc<Connection>>>,
     pub held: RefCell<HeldPulls>,
     pub buffers: RefCell<Buffers>,
+    /// Where the answers of a turn are written, lent to one connection at a time: one buffer that stays in the processor's
+    /// cache, instead of one a connection.
+    pub answers: Cell<Vec<u8>>,
     /// Scratch of a turn.
     pub marks: Cell<Vec<Mark>>,
     read_buffer: RefCell<AlignedBuffer>,
@@ -146,6 +149,7 @@ pub fn run(gateway: Arc<Gateway>, handle: Arc<CoreHandle>) -> io::Result<()> {
         waiting: RefCell::default(),
         held: RefCell::default(),
         buffers: RefCell::default(),
+        answers: Cell::default(),
         marks: Cell::default(),
         read_buffer: RefCell::new(AlignedBuffer::new()),
         end_of_turn: Notify::new(),
