@@ -4,9 +4,7 @@
 //! written at once. Answers that wait for the log stay in `held`, in order, until [`Connection::release`].
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -28,15 +26,9 @@ use super::accept::Place;
 use super::core::{Core, CoreHandle, READ_BYTES};
 use super::dispatch::{self, Outcome};
 use super::held::HeldPull;
-use super::late;
 use super::mailbox::{ConnectionMailbox, Delivery};
+use super::outgoing::{Outgoing, UNSENT_MAX, UNSENT_PAUSE, shrink};
 use super::turn::{Call, Mark, Pass, Peer, Turn};
-
-/// Requests of one connection that wait for an answer; above it the connection is not read (long polls do not count).
-const IN_FLIGHT_MAX: usize = 1_024;
-
-/// An answer waits for the disk no longer than this: clients give up after 3 s.
-const DISK_WAIT_MAX: Millis = Millis(2_000);
 
 /// A connection must have sent its first whole frame within this.
 const FIRST_FRAME_MAX: Millis = Millis(10_000);
@@ -46,68 +38,6 @@ const WHOLE_FRAME_MAX: Millis = Millis(30_000);
 
 /// A connection without a word for this long is closed; clients send a heartbeat every 30 s.
 const IDLE_MAX: Millis = Millis(120_000);
-
-/// Bytes of answers a client has not read; above it no more of its requests are looked at until it reads.
-const UNSENT_PAUSE: usize = 1024 * 1024;
-
-/// Requests of one connection that are served on other threads. They may all be cold pulls with the largest answer, so
-/// this and [`UNSENT_PAUSE`] together stay below [`UNSENT_MAX`], and a consumer of many queues is not closed for its speed.
-const ELSEWHERE_MAX: usize = 16;
-
-/// Bytes of answers a client has not read; above it, which woken pulls, notices and replies of others can reach together,
-/// the connection is closed.
-const UNSENT_MAX: usize = 16 * 1024 * 1024;
-
-/// Memory of a core's buffer for answers that is kept from turn to turn: what one turn writes at most, but for the answers
-/// of commands.
-const LENT_KEPT: usize = 2 * UNSENT_PAUSE;
-
-#[derive(Default)]
-struct Outgoing {
-    /// Bytes to send, from `sent` on.
-    ready: Vec<u8>,
-    sent: usize,
-    /// `ready` is the core's, for this turn.
-    lent: bool,
-    /// Answers that wait for the log, as `marks` say; the first `free` bytes may leave.
-    held: Vec<u8>,
-    free: usize,
-    marks: VecDeque<Mark>,
-    in_flight: usize,
-    /// Of those in flight: served on other threads.
-    elsewhere: usize,
-}
-
-impl Outgoing {
-    fn unsent(&self) -> usize {
-        self.ready.len() - self.sent
-    }
-
-    /// Whether another request may be looked at.
-    fn has_room(&self) -> bool {
-        self.in_flight < IN_FLIGHT_MAX && self.elsewhere < ELSEWHERE_MAX && self.unsent() < UNSENT_PAUSE
-    }
-
-    /// Returns the core's buffer, unless the socket did not take all of it: then it stays until it has.
-    fn give_back(&mut self, core: &Core) {
-        if std::mem::take(&mut self.lent) && self.ready.is_empty() && self.ready.capacity() <= LENT_KEPT {
-            core.answers.replace(std::mem::take(&mut self.ready));
-        }
-        shrink(&mut self.ready);
-    }
-
-    /// Answers behind the last ones in `held` wait as `mark` says.
-    fn wait_for(&mut self, mark: Mark) {
-        self.in_flight += mark.requests;
-        match self.marks.back_mut() {
-            Some(last) if last.end == mark.end && last.durable == mark.durable => {
-                last.len += mark.len;
-                last.requests += mark.requests;
-            }
-            _ => self.marks.push_back(mark),
-        }
-    }
-}
 
 /// See the module.
 pub struct Connection {
@@ -171,50 +101,25 @@ impl Connection {
 
     /// Lets answers leave that the log has come past. True if more wait.
     pub fn release(&self, core: &Core) -> bool {
-        let waits = {
-            let mut out = self.out.borrow_mut();
-            let log = core.gateway.broker.log();
-            let (committed, written) = (log.committed(), log.written());
-            while let Some(mark) = out.marks.front()
-                && mark.end <= if mark.durable { committed } else { written }
-            {
-                let mark = out.marks.pop_front().expect("looked at above");
-                out.free += mark.len;
-                out.in_flight -= mark.requests;
-                core.gateway.append_latency.record(core.now().since(mark.since), mark.requests);
-            }
-            !out.marks.is_empty()
-        };
+        let log = core.gateway.broker.log();
+        let waits = self.out.borrow_mut().release(log.committed(), log.written(), |mark| {
+            core.gateway.append_latency.record(core.now().since(mark.since), mark.requests);
+        });
         self.flush();
         waits
     }
 
     /// What the next waiting answer waits for.
     pub fn first_mark(&self) -> Option<Mark> {
-        self.out.borrow().marks.front().copied()
+        self.out.borrow().first_mark()
     }
 
     /// Answers what has waited for the disk longer than a client waits: stored, but not known to be durable. Answers the end
     /// of the last such append.
     pub fn answer_late(&self, now: Timestamp) -> Option<LogOffset> {
-        let mut missed = None;
-        {
-            let mut out = self.out.borrow_mut();
-            let Outgoing { ready, held, free, marks, in_flight, .. } = &mut *out;
-            let late = |mark: &Mark| now.since(mark.since) > DISK_WAIT_MAX;
-            while let Some(mark) = marks.front().copied().filter(late) {
-                marks.pop_front();
-                *in_flight -= mark.requests;
-                // What may leave already stays in front of it.
-                ready.extend(held.drain(..std::mem::take(free)));
-                late::rewrite(&held[..mark.len], ready);
-                held.drain(..mark.len);
-                warn!(peer = %self.peer.address, answers = mark.requests, "answered before the disk has confirmed");
-                if mark.durable {
-                    missed = Some(mark.end);
-                }
-            }
-        }
+        let missed = self.out.borrow_mut().give_up(now, |mark| {
+            warn!(peer = %self.peer.address, answers = mark.requests, "answered before the disk has confirmed");
+        });
         self.flush();
         missed
     }
@@ -222,14 +127,7 @@ impl Connection {
     /// Takes what other threads have for this connection.
     pub fn collect_mail(self: &Rc<Self>, core: &Core) {
         let Delivery { frames, held, marks, finished } = self.peer.mailbox.take();
-        {
-            let mut out = self.out.borrow_mut();
-            out.ready.extend_from_slice(&frames);
-            out.held.extend_from_slice(&held);
-            out.in_flight -= finished;
-            out.elsewhere -= finished;
-            marks.into_iter().for_each(|mark| out.wait_for(mark));
-        }
+        self.out.borrow_mut().receive(&frames, &held, marks, finished);
         if self.release(core) {
             core.wait_for_log(self);
         }
@@ -238,31 +136,9 @@ impl Connection {
     /// Writes what may leave, as far as the socket takes it.
     fn flush(&self) {
         let mut out = self.out.borrow_mut();
-        let out = &mut *out;
-        while out.sent < out.ready.len() || out.free > 0 {
-            let (first, second) = (&out.ready[out.sent..], &out.held[..out.free]);
-            match self.writer.try_write_vectored(&[IoSlice::new(first), IoSlice::new(second)]) {
-                Ok(written) if written < first.len() => out.sent += written,
-                Ok(written) => {
-                    let of_second = written - first.len();
-                    out.ready.clear();
-                    out.sent = 0;
-                    // A frame that is cut off goes on before anything else.
-                    out.ready.extend_from_slice(&out.held[of_second..out.free]);
-                    out.held.drain(..out.free);
-                    out.free = 0;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => {
-                    self.closing.set(true);
-                    break;
-                }
-            }
+        if out.write(|parts| self.writer.try_write_vectored(parts)).is_err() {
+            self.closing.set(true);
         }
-        if !out.lent {
-            shrink(&mut out.ready);
-        }
-        shrink(&mut out.held);
         let unsent = out.unsent();
         self.peer.mailbox.note_unsent(unsent);
         if unsent > UNSENT_MAX {
@@ -375,7 +251,7 @@ impl Connection {
         self.turn(core, Pass::First, |turn| {
             let before = turn.out.len();
             loop {
-                let full = turn.out.len() - before >= UNSENT_PAUSE || self.out.borrow().elsewhere >= ELSEWHERE_MAX;
+                let full = turn.out.len() - before >= UNSENT_PAUSE || self.out.borrow().elsewhere_is_full();
                 if count > 0 && full && at < bytes.len() {
                     self.unhandled.set(true);
                     break;
@@ -434,11 +310,7 @@ impl Connection {
                     };
                 }
                 Outcome::Elsewhere(reason) => {
-                    {
-                        let mut out = self.out.borrow_mut();
-                        out.in_flight += 1;
-                        out.elsewhere += 1;
-                    }
+                    self.out.borrow_mut().begin_elsewhere();
                     let call = Call::of(header);
                     dispatch::elsewhere(&core.gateway, &self.peer, call, whole.to_vec(), turn.pass, reason);
                     return;
@@ -450,14 +322,7 @@ impl Connection {
     /// One turn: `work` handles frames, then their appends become one and what may leave is sent.
     fn turn(self: &Rc<Self>, core: &Rc<Core>, pass: Pass, work: impl FnOnce(&mut Turn<'_>)) {
         // Taken out while `work` runs, since handling a frame may look at the connection.
-        let (mut ready, mut held) = {
-            let mut out = self.out.borrow_mut();
-            if out.ready.is_empty() {
-                out.ready = core.answers.take();
-                out.lent = true;
-            }
-            (std::mem::take(&mut out.ready), std::mem::take(&mut out.held))
-        };
+        let (mut ready, mut held) = self.out.borrow_mut().lend(&core.answers);
         let mut found = core.marks.take();
         {
             let mut buffers = core.buffers.borrow_mut();
@@ -469,19 +334,12 @@ impl Connection {
                 core.appended();
             }
         }
-        {
-            let mut out = self.out.borrow_mut();
-            out.ready = ready;
-            out.held = held;
-            for mark in found.drain(..) {
-                out.wait_for(mark);
-            }
-        }
+        self.out.borrow_mut().take_back(ready, held, found.drain(..));
         core.marks.replace(found);
         if self.release(core) {
             core.wait_for_log(self);
         }
-        self.out.borrow_mut().give_back(core);
+        self.out.borrow_mut().give_back(&core.answers);
     }
 }
 
@@ -539,13 +397,5 @@ impl End {
             }
             End::Header(error) => warn!(peer = %peer.address, %error, "connection closed: unreadable header"),
         }
-    }
-}
-
-/// Gives back the memory of a burst.
-fn shrink(bytes: &mut Vec<u8>) {
-    const KEPT: usize = 64 * 1024;
-    if bytes.is_empty() && bytes.capacity() > KEPT {
-        *bytes = Vec::new();
     }
 }
