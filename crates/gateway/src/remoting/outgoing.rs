@@ -50,7 +50,7 @@ pub struct Outgoing {
 impl Outgoing {
     /// Bytes that may leave and have not.
     pub fn unsent(&self) -> usize {
-        self.ready.len() - self.sent
+        self.ready.len() - self.sent + self.free
     }
 
     /// Whether another request may be looked at.
@@ -185,5 +185,63 @@ pub fn shrink(bytes: &mut Vec<u8>) {
     const KEPT: usize = 64 * 1024;
     if bytes.is_empty() && bytes.capacity() > KEPT {
         *bytes = Vec::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(end: u64, len: usize) -> Mark {
+        Mark { since: Timestamp(0), end: LogOffset(end), durable: true, len, requests: 1 }
+    }
+
+    /// An answer that waits for position 10.
+    fn waiting(text: &[u8]) -> Outgoing {
+        let mut out = Outgoing::default();
+        out.take_back(vec![], text.to_vec(), [mark(10, text.len())].into_iter());
+        out
+    }
+
+    #[test]
+    fn an_answer_leaves_when_the_log_has_come_past_it() {
+        let mut out = waiting(b"stored");
+        assert!(out.release(LogOffset(9), LogOffset(99), |_| unreachable!("it is not durable")));
+        out.write(|_| unreachable!("nothing may leave")).expect("nothing was written");
+        let mut told = vec![];
+        assert!(!out.release(LogOffset(10), LogOffset(99), |mark| told.push(mark)));
+        let mut sent = vec![];
+        let socket = |parts: &[IoSlice<'_>]| {
+            parts.iter().for_each(|part| sent.extend_from_slice(part));
+            Ok(parts.iter().map(|part| part.len()).sum())
+        };
+        out.write(socket).expect("written");
+        assert_eq!((sent, out.unsent(), told.len()), (b"stored".to_vec(), 0, 1));
+    }
+
+    #[test]
+    fn an_answer_a_full_socket_does_not_take_still_wants_to_be_sent() {
+        let mut out = waiting(b"stored");
+        out.release(LogOffset(10), LogOffset(10), |_| {});
+        out.write(|_| Err(io::ErrorKind::WouldBlock.into())).expect("full is no error");
+        assert_eq!(out.unsent(), 6, "the connection must wait for room in the socket");
+    }
+
+    #[test]
+    fn a_frame_that_was_cut_off_goes_on_before_anything_else() {
+        let mut out = waiting(b"stored");
+        out.release(LogOffset(10), LogOffset(10), |_| {});
+        let mut sent = vec![];
+        let mut room = [4, 0].into_iter();
+        let mut socket = |parts: &[IoSlice<'_>]| {
+            let bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+            let taken = room.next().map_or(bytes.len(), |room| room.min(bytes.len()));
+            sent.extend_from_slice(&bytes[..taken]);
+            if taken > 0 { Ok(taken) } else { Err(io::ErrorKind::WouldBlock.into()) }
+        };
+        out.write(&mut socket).expect("some of it is written");
+        out.receive(b" later", b"", vec![], 0);
+        out.write(&mut socket).expect("the rest is written");
+        assert_eq!(String::from_utf8(sent).expect("text"), "stored later");
     }
 }
