@@ -49,7 +49,7 @@ impl Broker {
             let Some(name) = self.machines.topics.name_of(topic) else { continue };
             if only.is_none_or(|only| only == topic)
                 && wanted(name.as_str())
-                && let Some(newest) = offsets.note_staged(to.as_str(), (topic, queue), offset)
+                && let Some((newest, offset)) = offsets.note_staged(to.as_str(), (topic, queue), offset)
             {
                 version = newest;
                 cloned.push(CommittedOffset { topic, queue, offset });

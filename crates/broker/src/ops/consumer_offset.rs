@@ -76,9 +76,8 @@ impl Broker {
         let Some(offset) = QueueOffset::from_wire(offset).map(|offset| offset.min(max)) else {
             return Ok(Committed::Noted);
         };
-        let Some(version) = self.machines.offsets.lock().note_staged(request.group, (topic, queue), offset) else {
-            return Ok(Committed::Noted);
-        };
+        let noted = self.machines.offsets.lock().note_staged(request.group, (topic, queue), offset);
+        let Some((version, offset)) = noted else { return Ok(Committed::Noted) };
         let offsets = vec![CommittedOffset { topic, queue, offset }];
         staged.system(&System::OffsetsCommitted { group: GroupName::trusted(request.group), version, offsets });
         Ok(Committed::Staged)

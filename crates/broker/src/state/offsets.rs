@@ -116,13 +116,12 @@ impl Offsets {
         self.drop_batch(group, queue);
     }
 
-    /// Notes a commit whose record the caller stages now, with the version answered here. `None` if there is nothing to
-    /// write.
+    /// Notes a commit whose record the caller stages now, with the version and the offset answered here. `None` if there is
+    /// nothing to write. While a reset waits for the queue's next pull the commit is ignored: its record repeats the reset, which
+    /// may not be durable yet, so that whoever is answered finds what was decided.
     #[must_use]
-    pub fn note_staged(&mut self, group: &str, queue: Queue, offset: QueueOffset) -> Option<u64> {
-        if self.reset_of(group, queue).is_some() {
-            return None;
-        }
+    pub fn note_staged(&mut self, group: &str, queue: Queue, offset: QueueOffset) -> Option<(u64, QueueOffset)> {
+        let offset = self.reset_of(group, queue).unwrap_or(offset);
         let of_group = self.group_mut(group);
         if of_group.pending.get(&queue).is_none_or(|pending| pending.offset == offset && pending.staged)
             && of_group.durable.get(&queue).is_some_and(|durable| durable.offset == offset)
@@ -131,7 +130,7 @@ impl Offsets {
         }
         of_group.pending.insert(queue, Pending { offset, staged: true });
         self.drop_batch(group, queue);
-        Some(self.decide())
+        Some((self.decide(), offset))
     }
 
     /// The version of a decision made now: higher than all before.
@@ -373,7 +372,7 @@ mod tests {
         let mut offsets = Offsets::default();
         offsets.note("g", QUEUE, QueueOffset(10));
         let noted = offsets.take_unwritten();
-        let answered = offsets.note_staged("g", QUEUE, QueueOffset(12)).expect("something to write");
+        let (answered, _) = offsets.note_staged("g", QUEUE, QueueOffset(12)).expect("something to write");
         apply(&mut offsets, 100, &record("g", answered, 12));
         apply(&mut offsets, 200, &noted[0]);
         assert_eq!(offsets.of("g", QUEUE), Some(QueueOffset(12)));
@@ -382,7 +381,22 @@ mod tests {
         let mut again = Offsets::default();
         again.load(&mut Reader::new(&saved)).expect("just saved");
         assert_eq!(again.of("g", QUEUE), Some(QueueOffset(12)), "after a restart, too");
-        assert!(again.note_staged("g", QUEUE, QueueOffset(13)) > Some(answered), "versions go on");
+        let (version, _) = again.note_staged("g", QUEUE, QueueOffset(13)).expect("something to write");
+        assert!(version > answered, "versions go on");
+    }
+
+    /// Found by the simulation: the commit was answered at once, the power was lost before the reset was durable, and the group
+    /// had no offset at all.
+    #[test]
+    fn a_commit_that_a_reset_overrules_is_answered_no_sooner_than_the_reset_is_durable() {
+        let mut offsets = Offsets::default();
+        let back = CommittedOffset { topic: QUEUE.0, queue: QUEUE.1, offset: QueueOffset(10) };
+        assert_eq!(offsets.reset("g", &[back]), 1);
+        assert_eq!(offsets.note_staged("g", QUEUE, QueueOffset(51)), Some((2, QueueOffset(10))));
+        apply(&mut offsets, 100, &record("g", 1, 10));
+        apply(&mut offsets, 200, &record("g", 2, 10));
+        assert_eq!(offsets.note_staged("g", QUEUE, QueueOffset(51)), None, "it is durable");
+        assert_eq!(offsets.reset_of("g", QUEUE), Some(QueueOffset(10)));
     }
 
     #[test]
