@@ -311,6 +311,7 @@ impl Broker {
             progress.wait_for(&log, appended.end);
         }
         let unique_keys = UniqueKeys::new(settings.store_host.ip(), now);
+        machines.timers.lock().was_asked(log.newest_stored());
         let timers_waiting = machines.timers.lock().len() as u64;
         let totals = Totals { timers_scheduled: timers_waiting, ..Totals::default() };
         Ok(Broker {

@@ -12,6 +12,11 @@ const START: Timestamp = Timestamp(1_700_000_000_000);
 const DELAY: Millis = Millis(1_000);
 
 fn open(folder: &std::path::Path, sync: SyncRule) -> Broker {
+    open_at(START, folder, sync)
+}
+
+/// Whatever happens, the clock shows `clock`.
+fn open_at(clock: Timestamp, folder: &std::path::Path, sync: SyncRule) -> Broker {
     let settings = Settings {
         cluster: "DefaultCluster".to_owned(),
         broker_name: "broker-a".to_owned(),
@@ -30,8 +35,8 @@ fn open(folder: &std::path::Path, sync: SyncRule) -> Broker {
     };
     let machines = Arc::new(Machines::new(&settings));
     let options = Options { segment_bytes: 1024 * 1024, reader_threads: 1, sync, ..Options::new(folder) };
-    let log = Log::open(options, machines.clone(), Arc::new(|| START)).expect("the log opens");
-    let broker = Broker::start(settings, machines, log, START).expect("the broker starts");
+    let log = Log::open(options, machines.clone(), Arc::new(move || clock)).expect("the log opens");
+    let broker = Broker::start(settings, machines, log, clock).expect("the broker starts");
     let mut staged = Staged::default();
     broker.begin_create_topic(TopicConfig::new(TopicName::trusted("orders"), 1), &mut staged);
     if !staged.is_empty() {
@@ -207,6 +212,25 @@ fn a_recalled_message_never_comes() {
         let late = broker.begin_recall(request, after(5_000), &mut staged);
         assert!(matches!(late, Err(recall::Error::TooLate { .. })));
     }
+}
+
+/// Found by the simulation: a message was delivered, the broker was started again with its clock set back, and then the recall
+/// was answered as if it had come in time.
+#[test]
+fn what_an_earlier_process_has_delivered_cannot_be_recalled() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open_at(after(5_000), folder.path(), SyncRule::Group);
+    let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    send(&broker, format!("UNIQ_KEY\x01{key}\x02TIMER_DELAY_MS\x015000\x02").as_bytes(), b"delivered");
+    broker.deliver_timed(after(5_000), &mut Staged::default());
+    send(&broker, b"", b"a record behind the delivery");
+    broker.log().close();
+    drop(broker);
+    let broker = open(folder.path(), SyncRule::Group);
+    let handle = handle(after(5_000), key);
+    let request = recall::Request { topic: "orders", handle: &handle };
+    let late = broker.begin_recall(request, after(10), &mut Staged::default());
+    assert!(matches!(late, Err(recall::Error::TooLate { .. })));
 }
 
 #[test]

@@ -309,6 +309,12 @@ impl Log {
         self.core.oldest_checkpoint()
     }
 
+    /// No message was stored after this, whatever the clock has shown since.
+    #[must_use]
+    pub fn newest_stored(&self) -> Timestamp {
+        self.core.stage.lock().stored
+    }
+
     /// No message kept was stored before this. `None`: there is none.
     #[must_use]
     pub fn oldest_message(&self) -> Option<Timestamp> {

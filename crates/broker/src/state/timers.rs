@@ -160,7 +160,8 @@ impl Default for Timers {
 
 impl Timers {
     /// Timers whose tree has less than `head_max` entries.
-    fn with_head(head_max: usize) -> Timers {
+    #[must_use]
+    pub fn with_head(head_max: usize) -> Timers {
         Timers {
             head_max,
             head: BTreeSet::new(),
@@ -300,6 +301,11 @@ impl Timers {
         for timer in timers {
             self.head.extend(self.taken.remove(&timer));
         }
+    }
+
+    /// What was due at `then` may have been delivered by an earlier process, even if the clock has been set back since.
+    pub fn was_asked(&mut self, then: Timestamp) {
+        self.asked = self.asked.max(then);
     }
 
     /// Reserves a recall that is about to be appended: from now on the message is not delivered, unless the append fails.
