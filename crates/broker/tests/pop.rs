@@ -2,14 +2,18 @@
 
 mod popping;
 
+use std::sync::Arc;
+
+use broker::Machines;
 use broker::ops::ack::Outcome;
 use broker::ops::pop::Request;
 use broker::ops::pop::turn::Pops;
 use model::receipt_handle::Origin;
 use model::record::message::Message;
-use model::{Millis, QueueOffset, properties};
+use model::{Millis, QueueOffset, TopicName, properties};
 use popping::*;
-use store::{Policy, Read, Staged};
+use store::disk::recorded::{Image, RecordedDisk};
+use store::{Log, Options, Policy, Read, Staged};
 
 fn pop(broker: &broker::Broker, now: model::Timestamp) -> Vec<Got> {
     pop_as(broker, &ALL, now)
@@ -89,6 +93,28 @@ fn a_changed_invisible_time_counts_and_the_old_handle_stays_good() {
     assert_eq!(bodies(&pop(&broker, at(6_000))), ["sooner"]);
     redeliver(&broker, at(54_999));
     assert_eq!(ack(&broker, &got[0]), Outcome::Staged);
+}
+
+/// An ack was answered at once while another fact about its message was on its way: then it was no ack when that fact was a
+/// change of its time, and nobody's promise when it was an ack that got lost.
+#[test]
+fn an_ack_beside_another_fact_about_its_message_counts() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = open(folder.path());
+    send(&broker, 0, b"", b"a");
+    send(&broker, 0, b"", b"b");
+    let got = pop(&broker, at(0));
+    let (orders, mut staged, mut pops) = (TopicName::trusted("orders"), Staged::default(), Pops::default());
+    let more_time = broker.begin_change_invisible(&named(&got[0], &orders), INVISIBLE, at(1), &mut staged, &mut pops);
+    assert_eq!(more_time.expect("there"), Outcome::Staged);
+    for name in [&got[0], &got[1], &got[1]] {
+        assert_eq!(broker.begin_ack(&named(name, &orders), &mut pops).expect("there"), Outcome::Staged);
+    }
+    broker.stage_acks(&pops, &mut staged);
+    broker.append_and_wait(&mut staged).expect("the disk has room");
+    broker.pops_appended(&mut pops);
+    redeliver(&broker, at(60_000));
+    assert_eq!(pop(&broker, at(60_000)), []);
 }
 
 #[test]
@@ -199,6 +225,37 @@ fn a_message_in_flight_outlives_its_segment() {
     redeliver(&broker, at(5));
     assert!(broker.retain(&policy, at(6), &mut staged).expect("retained") > before);
     let broker = again(broker, folder.path());
+    let got = pop_as(&broker, &Request { queue_id: 0, ..ALL }, at(7));
+    assert_eq!(bodies(&got), ["in flight"]);
+}
+
+/// Found by the simulation: a pop was appended and not yet durable when retention asked what is in flight; then the segment with
+/// its message went, and the message, which was never acked, did not come again.
+#[test]
+fn a_message_whose_pop_is_on_its_way_to_the_log_outlives_its_segment() {
+    let machines = Arc::new(Machines::new(&settings()));
+    // Nothing is flushed unless somebody waits for it.
+    let options = Options { segment_bytes: 64 * 1024, reader_threads: 1, ..Options::new("recorded") };
+    let disk = Arc::new(RecordedDisk::new(&Image::default()));
+    let log = Arc::new(Log::open_on(disk, options, machines.clone(), Arc::new(|| START)).expect("opens"));
+    let broker = start(machines, log);
+    send(&broker, 0, b"", b"in flight");
+    for _ in 0..100 {
+        send(&broker, 1, b"", &[b'x'; 3_000]);
+    }
+    (0..10).for_each(|_| broker.log().keep());
+    let (mut staged, mut pops) = (Staged::default(), Pops::default());
+    let plan = plan(&broker, &Request { queue_id: 0, ..ALL }, at(0), &pops);
+    broker.begin_pop(&plan, &mut staged, &mut pops).expect("nobody else pops");
+    broker.log().append(&mut staged).expect("the disk has room");
+    broker.pops_appended(&mut pops);
+
+    let policy = Policy { keep: Millis(72 * 3_600_000), bytes_max: Some(128 * 1024), ..Policy::default() };
+    let before = broker.log().start();
+    assert!(broker.log().expired(at(5), &policy).expect("readable").is_some(), "it would go now");
+    assert_eq!(broker.retain(&policy, at(5), &mut staged).expect("retained"), before, "not before it is safe");
+    redeliver(&broker, at(5));
+    assert!(broker.retain(&policy, at(6), &mut staged).expect("retained") > before);
     let got = pop_as(&broker, &Request { queue_id: 0, ..ALL }, at(7));
     assert_eq!(bodies(&got), ["in flight"]);
 }

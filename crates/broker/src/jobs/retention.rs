@@ -46,7 +46,11 @@ impl Broker {
             return Ok(self.log.start());
         }
         let end = self.rescue_facts(limit, staged)?;
-        self.progress.wait_for(&self.log, end);
+        self.progress.wait_for(&self.log, end.max(self.log.end()));
+        // Pops that were on their way to the log when it was looked at.
+        if self.machines.inflight.lock().hasten_below(limit, now) && !self.log.disk_full() {
+            return Ok(self.log.start());
+        }
         self.machines.timers.lock().recalls_told_again(limit);
         if self.machines.timers.lock().any_taken_below(limit) {
             // Being delivered right now: their records are still needed.

@@ -20,8 +20,8 @@ pub fn at(millis: u64) -> Timestamp {
     START.after(Millis(millis))
 }
 
-pub fn open(folder: &Path) -> Broker {
-    let settings = Settings {
+pub fn settings() -> Settings {
+    Settings {
         cluster: "DefaultCluster".to_owned(),
         broker_name: "broker-a".to_owned(),
         region: "DefaultRegion".to_owned(),
@@ -36,11 +36,18 @@ pub fn open(folder: &Path) -> Broker {
         flush_async: false,
         transactions: Transactions::default(),
         retention: Millis(72 * 3_600_000),
-    };
-    let machines = Arc::new(Machines::new(&settings));
+    }
+}
+
+pub fn open(folder: &Path) -> Broker {
+    let machines = Arc::new(Machines::new(&settings()));
     let options = Options { segment_bytes: 64 * 1024, reader_threads: 1, ..Options::new(folder) };
     let log = Log::open(options, machines.clone(), Arc::new(|| START)).expect("the log opens");
-    let broker = Broker::start(settings, machines, log, START).expect("the broker starts");
+    start(machines, log)
+}
+
+pub fn start(machines: Arc<Machines>, log: Arc<Log>) -> Broker {
+    let broker = Broker::start(settings(), machines, log, START).expect("the broker starts");
     let mut staged = Staged::default();
     broker.begin_create_topic(TopicConfig::new(TopicName::trusted("orders"), 2), &mut staged);
     if !staged.is_empty() {
