@@ -10,6 +10,7 @@ mod ordered;
 mod plain;
 mod popper;
 mod producer;
+mod scanner;
 pub mod transactions;
 
 use admin::Admin;
@@ -17,6 +18,7 @@ use ordered::Ordered;
 use plain::Plain;
 use popper::Popper;
 use producer::Producer;
+use scanner::Scanner;
 use transactions::Transactions;
 
 /// What a client is.
@@ -31,6 +33,7 @@ pub enum Role {
     Plain(Vec<Queue>),
     Ordered,
     Popper,
+    Scanner,
     Admin,
 }
 
@@ -41,6 +44,7 @@ pub enum Client {
     Plain(Plain),
     Ordered(Ordered),
     Popper(Popper),
+    Scanner(Scanner),
     Admin(Admin),
 }
 
@@ -54,6 +58,7 @@ impl Client {
             Role::Plain(queues) => Client::Plain(Plain::new(queues.clone())),
             Role::Ordered => Client::Ordered(Ordered::default()),
             Role::Popper => Client::Popper(Popper::default()),
+            Role::Scanner => Client::Scanner(Scanner::default()),
             Role::Admin => Client::Admin(Admin),
         }
     }
@@ -61,11 +66,12 @@ impl Client {
     /// What it asks now, at `now_us` by its own clock. `None`: nothing at the moment. In the calm nobody begins anything new.
     pub fn next(&mut self, now_us: u64, calm: bool, rng: &mut Rng) -> Option<Op> {
         match self {
-            Client::Producer(producer) => (!calm).then(|| producer.next(rng)),
+            Client::Producer(producer) => (!calm).then(|| producer.next(now_us, rng)),
             Client::Transactions(transactions) => transactions.next(now_us, calm, rng),
             Client::Plain(plain) => plain.next(rng),
             Client::Ordered(ordered) => ordered.next(now_us, rng),
             Client::Popper(popper) => popper.next(calm, rng),
+            Client::Scanner(scanner) => scanner.next(),
             Client::Admin(admin) => {
                 if calm {
                     None
@@ -79,11 +85,13 @@ impl Client {
     /// The answer to what it asked at `asked_us`; `None`: refused, or nothing was heard.
     pub fn heard(&mut self, op: &Op, answer: Option<&Answer>, asked_us: u64, rng: &mut Rng) {
         match self {
-            Client::Producer(_) | Client::Admin(_) => {}
+            Client::Admin(_) => {}
+            Client::Producer(producer) => producer.heard(op, answer, rng),
             Client::Transactions(transactions) => transactions.heard(op, answer, rng),
             Client::Plain(plain) => plain.heard(op, answer, rng),
             Client::Ordered(ordered) => ordered.heard(op, answer, asked_us),
             Client::Popper(popper) => popper.heard(op, answer),
+            Client::Scanner(scanner) => scanner.heard(answer, rng),
         }
     }
 

@@ -1,11 +1,11 @@
 //! What happened: every request with its beginning, its end and its answer, and when it reached the broker. The rules in
 //! `invariants` are passes over it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use model::Timestamp;
+use model::{Millis, Timestamp};
 
-use crate::op::{Answer, Check, Op, Popped, Queue, Seen};
+use crate::op::{Answer, Check, Op, Popped, Queue, Seen, When};
 
 /// A moment of the run. Two things never happen at the same tick.
 pub type Tick = u64;
@@ -68,11 +68,13 @@ pub struct History {
     pub calls: Vec<Call>,
     /// Unsynced bytes may have been lost.
     pub power_losses: Vec<Tick>,
+    /// The broker's clock was set.
+    pub clock_jumps: Vec<Tick>,
     pub sync_failures: Vec<SyncFailure>,
     /// Each process that came up.
     pub recovered: Vec<Recovered>,
     pub asked: Vec<Asked>,
-    /// What was ever found in the queues of [`crate::op::popped`], looked at before anything of it is deleted.
+    /// What was ever found in the queues of [`crate::op::lasting`], looked at before anything of it is deleted.
     pub found: BTreeMap<(Queue, u64), Seen>,
     /// Messages are kept for so many milliseconds.
     pub keep_ms: u64,
@@ -127,6 +129,26 @@ impl History {
         self.calls.iter().filter_map(Send::of).filter(move |send| wanted(send.to))
     }
 
+    /// When a message whose send reached the broker at `clock` may be delivered.
+    #[must_use]
+    pub fn due(&self, when: When, clock: Timestamp) -> Timestamp {
+        match when {
+            When::Now => clock,
+            When::Level(level) => clock.after(Millis(self.delays_ms[level as usize - 1])),
+            When::At(due) => due,
+        }
+    }
+
+    /// Messages that somebody has tried to take back.
+    #[must_use]
+    pub fn maybe_recalled(&self) -> BTreeSet<u64> {
+        let recalled = |call: &Call| match call.op {
+            Op::Recall { id, .. } if !call.runs.is_empty() => Some(id),
+            _ => None,
+        };
+        self.calls.iter().filter_map(recalled).collect()
+    }
+
     /// Whether what an async topic has not synced may be lost.
     #[must_use]
     pub fn lost_power(&self) -> bool {
@@ -170,7 +192,7 @@ pub struct Send<'a> {
     pub call: &'a Call,
     pub to: Queue,
     pub ids: &'a [u64],
-    pub level: u32,
+    pub when: When,
     /// The answer was positive.
     pub ok: bool,
     /// Queue offset of the first, if it was told.
@@ -179,11 +201,11 @@ pub struct Send<'a> {
 
 impl Send<'_> {
     fn of(call: &Call) -> Option<Send<'_>> {
-        let Op::Send { to, ids, level } = &call.op else { return None };
+        let Op::Send { to, ids, when } = &call.op else { return None };
         let first = match call.answer {
             Some(Answer::Sent { first }) => first,
             _ => None,
         };
-        Some(Send { call, to: *to, ids, level: *level, ok: call.answer.is_some(), first })
+        Some(Send { call, to: *to, ids, when: *when, ok: call.answer.is_some(), first })
     }
 }

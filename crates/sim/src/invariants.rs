@@ -9,16 +9,19 @@ pub mod checked;
 mod delay;
 mod delivered;
 mod fifo;
+mod filtered;
 mod gap;
 mod ghost;
 mod given_back;
 mod lost;
 mod moved;
+mod never_there;
 mod offset;
 mod order;
 mod phantom;
 mod pop_again;
 mod pop_once;
+mod recalled;
 #[cfg(test)]
 mod testing;
 mod transaction;
@@ -28,7 +31,7 @@ mod undead;
 /// A rule: what is wrong, if something is.
 type Rule = fn(&History, &Drained) -> Result<(), String>;
 
-const RULES: [(&str, Rule); 18] = [
+const RULES: [(&str, Rule); 21] = [
     ("acked after failure", acked_after_failure::check),
     ("phantom", phantom::check),
     ("lost", lost::check),
@@ -37,9 +40,12 @@ const RULES: [(&str, Rule); 18] = [
     ("twice", twice::check),
     ("order", order::check),
     ("delay", delay::check),
+    ("recalled", recalled::check),
+    ("never there", never_there::check),
     ("offset", offset::check),
     ("given back", given_back::check),
     ("delivered", delivered::check),
+    ("filtered", filtered::check),
     ("pop once", pop_once::check),
     ("pop again", pop_again::check),
     ("fifo", fifo::check),

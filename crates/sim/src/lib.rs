@@ -20,8 +20,9 @@ pub mod node;
 pub mod op;
 pub mod plan;
 pub mod run;
+pub mod wanted;
 mod world;
 
-pub use plan::Planted;
+pub use plan::{Forgotten, Hasty, Planted};
 pub use run::{Report, run};
 pub use world::Tell;

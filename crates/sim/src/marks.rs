@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Things that sometimes happen, by name.
-pub const ALL: [&str; 37] = [
+pub const ALL: [&str; 44] = [
     "answer lost",
     "batch sent",
     "check lost",
@@ -17,6 +17,8 @@ pub const ALL: [&str; 37] = [
     "delayed message delivered",
     "disk full",
     "duplicate request",
+    "found by SQL",
+    "found by tag",
     "half message checked",
     "half message given up",
     "message in flight across a restart",
@@ -33,14 +35,19 @@ pub const ALL: [&str; 37] = [
     "retry delivered",
     "segment deleted",
     "slow sync",
+    "state deleted",
     "sync failed",
     "tail cut",
     "topic deleted",
+    "timed message recalled",
+    "timed message recalled too late",
+    "timers in files",
     "transaction committed",
     "transaction committed when asked",
     "transaction rolled back",
     "unknown send found",
     "unknown send not found",
+    "write failed",
 ];
 
 /// How often each was hit.

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
+use broker::jobs::settle_timers::Retired;
 use broker::state::clients::ConnectionId;
+use broker::state::timers::Timers;
 use broker::{Broker, Machines, Settings, Transactions};
 use model::{GroupConfig, GroupName, LogOffset, Millis, Timestamp, TopicConfig, TopicName};
 use store::disk::recorded::{Image, LOSSES, Loss, Moment, RecordedDisk, Rng};
@@ -18,9 +20,11 @@ use crate::op::{self, Answer, Check, ORDERED, PLAIN, POPPERS, Queue};
 use crate::plan::{Plan, Planted};
 
 mod mailbox;
+mod observer;
 mod serve;
 
 use mailbox::Posted;
+use observer::Planting;
 pub use serve::{Served, seen};
 
 /// What the broker's clock shows when a run begins.
@@ -28,6 +32,9 @@ pub const START: Timestamp = Timestamp(1_700_000_000_000);
 
 /// Small, so that a run fills several.
 const SEGMENT_BYTES: u64 = 64 * 1_024;
+
+/// So many timers stand in memory; the others settle in files.
+const TIMERS_HEAD: usize = 16;
 
 /// Deliveries of a group after the first before a message is dead.
 pub const RETRY_MAX: i32 = 2;
@@ -54,6 +61,8 @@ struct Process {
     broker: Broker,
     staged: Staged,
     waiting: Vec<Waiting>,
+    /// Files of timers that may be removed some day.
+    retired: Retired,
 }
 
 /// An answer that waits for the log.
@@ -69,6 +78,8 @@ struct Waiting {
 pub enum Ending {
     PowerLost,
     Killed,
+    /// As killed; then its checkpoints and the indexes of sealed segments are deleted.
+    StateDeleted,
     /// It has ended itself because of the disk.
     DiskFailed,
 }
@@ -114,7 +125,9 @@ impl Node {
     pub fn start(&mut self, marks: &mut Marks) -> Result<bool, String> {
         self.life += 1;
         let settings = self.settings();
-        let machines = Arc::new(Machines::new(&settings));
+        let machines = Machines::new(&settings);
+        *machines.timers.lock() = Timers::with_head(TIMERS_HEAD);
+        let machines = Arc::new(machines);
         let fault = match self.planted {
             Some(Planted::Store(fault)) => Some(fault),
             _ => None,
@@ -130,15 +143,18 @@ impl Node {
         let clock = Arc::clone(&self.clock);
         let clock = Arc::new(move || Timestamp(clock.load(Ordering::Relaxed)));
         let disk: Arc<RecordedDisk> = Arc::clone(&self.disk);
-        let failed_syncs = self.disk.failed_syncs();
+        let failures = self.disk.failures();
         let failed = |error: String, disk: &RecordedDisk| {
-            let excused = disk.is_dead() || disk.failed_syncs() > failed_syncs;
+            let excused = disk.is_dead() || disk.failures() > failures;
             if excused { Ok(false) } else { Err(error) }
         };
-        let log = match Log::open_on(disk, options, machines.clone(), clock) {
+        let opening = AtomicBool::new(true);
+        let observer = Arc::new(Planting { machines: machines.clone(), planted: self.planted, opening });
+        let log = match Log::open_on(disk, options, observer.clone(), clock) {
             Ok(log) => Arc::new(log),
             Err(error) => return failed(format!("does not open: {error}"), &self.disk),
         };
+        observer.opening.store(false, Ordering::Relaxed);
         if log.committed().0 < self.ended_at {
             marks.hit("tail cut");
         }
@@ -146,7 +162,11 @@ impl Node {
             Ok(broker) => broker,
             Err(error) => return failed(format!("does not start: {error}"), &self.disk),
         };
-        let mut process = Process { broker, staged: Staged::default(), waiting: Vec::new() };
+        let retired = match broker.find_runs() {
+            Ok(retired) => retired,
+            Err(error) => return failed(format!("files of timers cannot be listed: {error}"), &self.disk),
+        };
+        let mut process = Process { broker, staged: Staged::default(), waiting: Vec::new(), retired };
         // An error is one of the disk: the caller sees it there.
         let created = process.create_missing();
         self.process = Some(process);
@@ -179,6 +199,13 @@ impl Node {
         self.ended_at = self.broker().map_or(self.ended_at, |broker| broker.log().end().0);
         self.disk.kill();
         self.process = None;
+        if ending == Ending::StateDeleted {
+            let mut image = self.disk.as_it_is();
+            image.files.retain(|name, _| !name.starts_with("state/") && !name.ends_with(".idx"));
+            self.began = image;
+            self.disk = Arc::new(RecordedDisk::new(&self.began));
+            return;
+        }
         // A disk that has failed a sync may have dropped what it held.
         if ending == Ending::Killed || ending == Ending::DiskFailed && rng.once_in(2) {
             self.disk.revive();
@@ -238,15 +265,25 @@ impl Node {
 
     /// The job for messages whose time has come. Answers how long it wants to wait.
     pub fn deliver_timed(&mut self) -> Option<Millis> {
-        let now = self.now();
+        let ahead = if self.planted == Some(Planted::TimersEarly) { Millis(20) } else { Millis(0) };
+        let now = self.now().after(ahead);
         let Process { broker, staged, .. } = self.process.as_mut()?;
         staged.clear();
         Some(broker.deliver_timed(now, staged))
     }
 
+    /// The job that moves timers to files. Answers how long it wants to wait, and whether there are files.
+    pub fn settle_timers(&mut self) -> Option<(Millis, bool)> {
+        let Process { broker, retired, .. } = self.process.as_mut()?;
+        let wait = broker.settle_timers(retired);
+        let files = broker.log().runs().list().is_ok_and(|files| !files.is_empty());
+        Some((wait, files))
+    }
+
     /// The job for popped messages that nobody has acked in time. Answers how long it wants to wait.
     pub fn redeliver(&mut self) -> Option<Millis> {
-        let now = self.now();
+        let ahead = if self.planted == Some(Planted::RedeliversEarly) { Millis(20) } else { Millis(0) };
+        let now = self.now().after(ahead);
         let Process { broker, staged, .. } = self.process.as_mut()?;
         staged.clear();
         Some(broker.redeliver(now, staged))

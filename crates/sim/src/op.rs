@@ -33,6 +33,9 @@ pub const POPPERS: &str = "poppers";
 pub const POP_RETRY: &str = "%RETRY%poppers_orders";
 pub const POP_DEAD: &str = "%DLQ%poppers";
 
+/// Looks through [`ORDERS`] with filters, and commits nothing.
+pub const SCANNERS: &str = "scanners";
+
 /// Halves that nobody has resolved.
 pub const DEAD_CHECK: &str = "TRANS_CHECK_MAX_TIME_TOPIC";
 
@@ -52,14 +55,34 @@ pub fn popped() -> impl Iterator<Item = Queue> {
     [(ORDERS, 0), (ORDERS, 1), (POP_RETRY, 0), (POP_DEAD, 0)].into_iter()
 }
 
+/// The queues whose messages stay until they are too old.
+pub fn lasting() -> impl Iterator<Item = Queue> {
+    queues().filter(|queue| !matches!(queue.0, EVENTS | SPARE))
+}
+
+/// When a message is to be delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    Now,
+    /// After the delay of a level from 1.
+    Level(u32),
+    At(Timestamp),
+}
+
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
-    /// Messages by the ids in their bodies; more than one is a client batch. Delay level 0: at once.
+    /// Messages by the ids in their bodies; more than one is a client batch.
     Send {
         to: Queue,
         ids: Vec<u64>,
-        level: u32,
+        when: When,
+    },
+    /// Takes the message back that is to be delivered at `due`.
+    Recall {
+        to: Queue,
+        id: u64,
+        due: Timestamp,
     },
     /// The first half of a transaction: a message that nobody sees before its commit.
     SendHalf {
@@ -84,6 +107,12 @@ pub enum Op {
         from: Queue,
         offset: u64,
         commit: Option<u64>,
+    },
+    /// A pull with a filter: one of [`crate::wanted::ALL`].
+    Scan {
+        from: Queue,
+        offset: u64,
+        wanted: usize,
     },
     /// Not `answered`: one-way, nobody promises anything.
     Commit {
@@ -184,6 +213,11 @@ pub enum Answer {
         min: u64,
         max: u64,
         reset: bool,
+    },
+    Scanned {
+        found: Vec<Seen>,
+        next: u64,
+        min: u64,
     },
     Popped(Vec<Popped>),
     /// The group's offset, and the visible end of the queue at the same moment.

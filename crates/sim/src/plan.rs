@@ -11,6 +11,40 @@ pub enum Planted {
     Store(Fault),
     /// Consumer offsets are answered without a record in the log.
     OffsetsOutsideLog,
+    /// Requests of this kind are answered before they are durable.
+    NotAwaited(Hasty),
+    /// A commit is two appends: the message, then the mark.
+    CommitInTwo,
+    /// The job for timed messages is ahead of the clock.
+    TimersEarly,
+    /// The job for messages that were not acked in time is ahead of the clock.
+    RedeliversEarly,
+    /// A process that starts does not know facts of this kind that its log holds.
+    Forgets(Forgotten),
+    /// Checkpoints do not hold what is in flight.
+    InflightNotSaved,
+}
+
+/// A kind of request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hasty {
+    Pop,
+    Ack,
+    Recall,
+    EndTransaction,
+}
+
+/// A kind of fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgotten {
+    HalfStored,
+    HalfResolved,
+    Popped,
+    Acked,
+    InvisibleChanged,
+    TimerStored,
+    TimersEnded,
+    TimerRecalled,
 }
 
 /// Something that goes wrong now and then.
@@ -20,10 +54,14 @@ pub enum Trouble {
     LosePower,
     /// kill -9: what is written stays.
     Kill,
+    /// kill -9, and somebody deletes all that can be rebuilt from the log.
+    LoseState,
     /// An orderly stop and start.
     Restart,
     /// One of the next syncs fails.
     FailSync,
+    /// One of the next writes fails.
+    FailWrite,
     /// The disk is full for a while.
     FillDisk,
     /// Syncs take up to half a second for a while.
@@ -34,11 +72,13 @@ pub enum Trouble {
     LoseClient,
 }
 
-const TROUBLES: [Trouble; 8] = [
+const TROUBLES: [Trouble; 10] = [
     Trouble::LosePower,
     Trouble::Kill,
+    Trouble::LoseState,
     Trouble::Restart,
     Trouble::FailSync,
+    Trouble::FailWrite,
     Trouble::FillDisk,
     Trouble::SlowSync,
     Trouble::JumpClock,
@@ -70,6 +110,8 @@ pub struct Plan {
     pub sync_us: u64,
     /// There is a producer of transactions.
     pub transactions: bool,
+    /// There is a consumer with filters.
+    pub scanner: bool,
     /// Consumers that pop.
     pub poppers: usize,
     /// Topics are deleted and created, offsets are reset.
@@ -114,10 +156,11 @@ impl Plan {
             think_us: between(rng, 10_000, 150_000),
             latency_us: between(rng, 200, 5_000),
             lost_per_mille: if network { rng.below(60) } else { 0 },
-            twice_per_mille: if network { rng.below(60) } else { 0 },
+            twice_per_mille: if network { rng.below(60) * (1 + rng.below(4)) } else { 0 },
             troubles,
             uniform: false,
             transactions: rng.once_in(2),
+            scanner: rng.once_in(2),
             poppers: 1 + rng.below(3),
             sync_us: SYNC_US,
             admin: rng.once_in(2),
@@ -140,6 +183,7 @@ impl Plan {
             troubles: vec![(Trouble::LosePower, between(rng, 100, 1_000))],
             uniform: true,
             transactions: false,
+            scanner: false,
             poppers: 0,
             sync_us: SYNC_SLOW_US,
             admin: false,

@@ -6,7 +6,7 @@ use crate::drain::drain;
 use crate::history::{Drained, History};
 use crate::invariants;
 use crate::marks::Marks;
-use crate::op::{DEAD, DEAD_CHECK, POP_DEAD, RETRY};
+use crate::op::{DEAD, DEAD_CHECK, POP_DEAD, RETRY, When};
 use crate::plan::{Plan, Planted};
 use crate::world::{Tell, World};
 
@@ -32,7 +32,7 @@ pub fn run(seed: u64, planted: Option<Planted>, tell: Option<Tell>) -> Result<Re
     if world.node.broker().is_none() {
         return Err(format!("liveness: no broker {calm_ms} ms after everything was healed"));
     }
-    world.look_at_popped()?;
+    world.look()?;
     let mut drained = drain(&mut world.node)?;
     drained.clock_high = world.clock_high;
     mark_end(&mut world.marks, &world.history, &drained);
@@ -47,7 +47,7 @@ fn mark_end(marks: &mut Marks, history: &History, end: &Drained) {
         end.queues.values().flat_map(|content| &content.messages).filter_map(|message| message.id).collect();
     for send in history.sends(|_| true) {
         let found = there.contains(&send.ids[0]);
-        match (send.ok, send.level > 0, found) {
+        match (send.ok, send.when != When::Now, found) {
             (true, true, true) => marks.hit("delayed message delivered"),
             (false, _, true) => marks.hit("unknown send found"),
             (false, _, false) => marks.hit("unknown send not found"),

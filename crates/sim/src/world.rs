@@ -10,7 +10,7 @@ use crate::drain::content_from;
 use crate::history::{Asked, Call, History, Recovered, Run, Tick};
 use crate::marks::Marks;
 use crate::node::{Ending, Node, START, Served};
-use crate::op::{Answer, Check, Op, Queue, TOPICS, consumed, popped};
+use crate::op::{Answer, Check, Op, Queue, TOPICS, consumed, lasting};
 use crate::plan::{Plan, Planted, Trouble, between};
 
 mod marking;
@@ -67,6 +67,7 @@ enum Work {
     Flush,
     Keep,
     DeliverTimed,
+    SettleTimers,
     Redeliver,
     WriteOffsets,
     ExpireAndRetain,
@@ -94,7 +95,7 @@ pub struct World {
     clients_made: u32,
     /// Who was granted the lock of a queue last, in which life of the broker.
     lock_holders: BTreeMap<Queue, (u32, u32)>,
-    /// Up to where the queues of popping consumers were looked at.
+    /// Up to where the queues were looked at.
     looked_at: BTreeMap<Queue, u64>,
     pub history: History,
     pub marks: Marks,
@@ -156,6 +157,9 @@ impl World {
             roles.push(Role::Transactions);
         }
         roles.extend((0..self.plan.poppers).map(|_| Role::Popper));
+        if self.plan.scanner {
+            roles.push(Role::Scanner);
+        }
         if self.plan.admin {
             roles.push(Role::Admin);
         }
@@ -348,6 +352,7 @@ impl World {
         let quiet = match &answer {
             None => true,
             Some(Answer::Pulled { found, .. }) => found.is_empty(),
+            Some(Answer::Scanned { found, .. }) => found.is_empty(),
             Some(Answer::Popped(found)) => found.is_empty(),
             Some(Answer::Locked(granted)) => !granted,
             Some(_) => false,
@@ -376,7 +381,14 @@ impl World {
                 self.marks.hit("message in flight across a restart");
             }
             self.history.recovered.push(Recovered { life, ends });
-            for work in [Work::Keep, Work::DeliverTimed, Work::Redeliver, Work::WriteOffsets, Work::ExpireAndRetain] {
+            for work in [
+                Work::Keep,
+                Work::DeliverTimed,
+                Work::SettleTimers,
+                Work::Redeliver,
+                Work::WriteOffsets,
+                Work::ExpireAndRetain,
+            ] {
                 self.after(1_000, Event::Work { life, work });
             }
         } else if self.node.disk().is_dead() {
@@ -404,6 +416,13 @@ impl World {
                 let wait = self.node.deliver_timed();
                 wait.map_or(20_000, |wait| (wait.0 * 1_000).clamp(1_000, 50_000))
             }
+            Work::SettleTimers => {
+                let (wait, files) = self.node.settle_timers().unwrap_or_default();
+                if files {
+                    self.marks.hit("timers in files");
+                }
+                (wait.0 * 1_000).clamp(1_000, 1_000_000)
+            }
             Work::Redeliver => {
                 let wait = self.node.redeliver();
                 wait.map_or(20_000, |wait| (wait.0 * 1_000).clamp(1_000, 50_000))
@@ -414,7 +433,7 @@ impl World {
                 1_000_000
             }
             Work::ExpireAndRetain => {
-                self.look_at_popped()?;
+                self.look()?;
                 self.node.expire_and_retain(&mut self.marks);
                 2_000_000
             }
@@ -423,9 +442,9 @@ impl World {
         Ok(())
     }
 
-    /// Notes what there is in the queues of popping consumers.
-    pub fn look_at_popped(&mut self) -> Result<(), String> {
-        for queue in popped() {
+    /// Notes what there is, before anything of it is deleted.
+    pub fn look(&mut self) -> Result<(), String> {
+        for queue in lasting() {
             let from = self.looked_at.get(&queue).copied().unwrap_or(0);
             let content =
                 content_from(&self.node, queue, from).map_err(|error| format!("unreadable: {queue:?}: {error}"))?;
@@ -463,7 +482,7 @@ impl World {
     }
 
     fn end_process(&mut self, ending: Ending) {
-        if ending != Ending::Killed {
+        if matches!(ending, Ending::PowerLost | Ending::DiskFailed) {
             self.history.power_losses.push(self.tick);
         }
         self.node.end(ending, &mut self.rng);

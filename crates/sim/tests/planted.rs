@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use sim::Planted;
+use sim::{Forgotten, Hasty, Planted};
 use store::Fault;
 
 /// Seeds within which each must be found: those of the default run.
@@ -60,4 +60,60 @@ fn numbering_that_goes_on_from_what_was_committed_is_caught() {
 #[test]
 fn a_replay_that_counts_twice_is_caught() {
     must_be_caught(Planted::Store(Fault::ReplayTwice));
+}
+
+#[test]
+fn a_pop_that_is_answered_before_it_is_durable_is_caught() {
+    must_be_caught(Planted::NotAwaited(Hasty::Pop));
+}
+
+#[test]
+fn an_ack_that_is_answered_before_it_is_durable_is_caught() {
+    must_be_caught(Planted::NotAwaited(Hasty::Ack));
+}
+
+#[test]
+fn a_recall_that_is_answered_before_it_is_durable_is_caught() {
+    must_be_caught(Planted::NotAwaited(Hasty::Recall));
+}
+
+#[test]
+fn an_end_of_a_transaction_that_is_answered_before_it_is_durable_is_caught() {
+    must_be_caught(Planted::NotAwaited(Hasty::EndTransaction));
+}
+
+#[test]
+fn a_commit_in_two_appends_is_caught() {
+    must_be_caught(Planted::CommitInTwo);
+}
+
+#[test]
+fn a_job_for_timed_messages_that_is_ahead_of_the_clock_is_caught() {
+    must_be_caught(Planted::TimersEarly);
+}
+
+#[test]
+fn a_job_for_unacked_messages_that_is_ahead_of_the_clock_is_caught() {
+    must_be_caught(Planted::RedeliversEarly);
+}
+
+#[test]
+fn checkpoints_without_what_is_in_flight_are_caught() {
+    must_be_caught(Planted::InflightNotSaved);
+}
+
+#[test]
+fn a_start_that_forgets_a_kind_of_fact_is_caught() {
+    for kind in [
+        Forgotten::HalfStored,
+        Forgotten::HalfResolved,
+        Forgotten::Popped,
+        Forgotten::Acked,
+        Forgotten::InvisibleChanged,
+        Forgotten::TimerStored,
+        Forgotten::TimersEnded,
+        Forgotten::TimerRecalled,
+    ] {
+        must_be_caught(Planted::Forgets(kind));
+    }
 }

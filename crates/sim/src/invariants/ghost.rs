@@ -21,14 +21,24 @@ pub fn check(history: &History, end: &Drained) -> Result<(), String> {
 mod tests {
     use super::super::testing::history;
     use super::*;
-    use crate::op::Answer;
+    use crate::op::{Answer, When};
 
     #[test]
     fn a_message_of_the_deleted_topic_is_found() {
         let mut history = history();
-        history.call(Op::Send { to: (SPARE, 0), ids: vec![7], level: 0 }, 1, 2, Some(Answer::Sent { first: Some(0) }));
+        history.call(
+            Op::Send { to: (SPARE, 0), ids: vec![7], when: When::Now },
+            1,
+            2,
+            Some(Answer::Sent { first: Some(0) }),
+        );
         history.call(Op::Delete { topic: SPARE }, 3, 4, Some(Answer::Done));
-        history.call(Op::Send { to: (SPARE, 0), ids: vec![8], level: 0 }, 5, 6, Some(Answer::Sent { first: Some(0) }));
+        history.call(
+            Op::Send { to: (SPARE, 0), ids: vec![8], when: When::Now },
+            5,
+            6,
+            Some(Answer::Sent { first: Some(0) }),
+        );
         let mut end = Drained::default();
         end.put((SPARE, 0), 0, &[8]);
         assert_eq!(check(&history, &end), Ok(()));

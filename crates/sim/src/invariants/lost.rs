@@ -1,5 +1,5 @@
 //! Every acknowledged message is there in the end, at the offset its sender was told (P1). Only messages older than retention
-//! keeps them may be gone. Delayed messages are somewhere in the queue they were sent to.
+//! keeps them may be gone, and those that were taken back. Delayed messages are somewhere in the queue they were sent to.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +12,13 @@ pub fn check(history: &History, end: &Drained) -> Result<(), String> {
         .iter()
         .flat_map(|(queue, content)| content.messages.iter().filter_map(|message| Some((*queue, message.id?))))
         .collect();
+    let recalled = history.maybe_recalled();
     for send in history.sends(|queue| keeps_all(history, queue)).filter(|send| send.ok) {
-        if send.call.runs.iter().all(|run| history.may_be_trimmed(run.clock, end)) {
+        let due = |clock| history.due(send.when, clock);
+        if send.call.runs.iter().all(|run| history.may_be_trimmed(due(run.clock).max(run.clock), end)) {
             continue;
         }
-        for (number, id) in send.ids.iter().enumerate() {
+        for (number, id) in send.ids.iter().enumerate().filter(|(_, id)| !recalled.contains(id)) {
             if !there.contains(&(send.to, *id)) {
                 return Err(format!("message {id:x} of {:?}", send.call));
             }

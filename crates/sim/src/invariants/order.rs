@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::keeps_all;
 use crate::history::{Drained, History, Send};
-use crate::op::Queue;
+use crate::op::{Queue, When};
 
 pub fn check(history: &History, end: &Drained) -> Result<(), String> {
     // Where each message is: its first place, if there are copies. A copy may come late, but not before its send began.
@@ -15,7 +15,7 @@ pub fn check(history: &History, end: &Drained) -> Result<(), String> {
             *place = (*place).min(message.offset);
         }
     }
-    let in_order = |send: &Send<'_>| send.level == 0 && keeps_all(history, send.to);
+    let in_order = |send: &Send<'_>| send.when == When::Now && keeps_all(history, send.to);
     let mut begun: Vec<_> = history.sends(|_| true).filter(in_order).collect();
     let mut answered: Vec<_> = begun.iter().copied().filter(|send| send.ok).collect();
     begun.sort_by_key(|send| send.call.started);

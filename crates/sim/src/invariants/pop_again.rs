@@ -11,7 +11,7 @@ use model::{Millis, Timestamp};
 
 use crate::history::{Call, Drained, History};
 use crate::node::RETRY_MAX;
-use crate::op::{ORDERS, Op, POP_DEAD, POP_RETRY, POPPERS, Popped, Queue};
+use crate::op::{ORDERS, Op, POP_DEAD, POP_RETRY, POPPERS, Popped, Queue, popped};
 use crate::plan::KEEP_ALL_MS;
 
 /// A message and how often it was tried before.
@@ -37,7 +37,8 @@ pub fn check(history: &History, end: &Drained) -> Result<(), String> {
     all_taken(end)?;
     let changes = changes(history);
     let mut known: BTreeMap<Attempt, Known> = BTreeMap::new();
-    for (place, message) in &history.found {
+    let of_group = |place: &(Queue, u64)| popped().any(|queue| queue == place.0);
+    for (place, message) in history.found.iter().filter(|(place, _)| of_group(place)) {
         known.entry((message.id.unwrap_or(0), message.attempt)).or_default().places.insert(*place);
     }
     for (_, found) in history.pops() {
@@ -162,7 +163,7 @@ fn in_time(call: &Call, due: Timestamp) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{QUEUE, history, popped, seen};
+    use super::super::testing::{self, QUEUE, history, seen};
     use super::*;
     use crate::op::{Answer, Seen};
 
@@ -170,7 +171,7 @@ mod tests {
     fn popped_once() -> (History, Popped) {
         let mut history = history();
         history.keep_ms = KEEP_ALL_MS;
-        let message = Popped { due: Timestamp(60), ..popped(QUEUE, 0, 7, 0) };
+        let message = Popped { due: Timestamp(60), ..testing::popped(QUEUE, 0, 7, 0) };
         history.pop(10, vec![message]);
         history.found.insert((QUEUE, 0), message.message);
         (history, message)

@@ -3,7 +3,7 @@
 use model::{LogOffset, Millis, Timestamp};
 
 use crate::history::{Call, Content, Drained, History, Run};
-use crate::op::{Answer, ORDERS, Op, PLAIN, Popped, Queue, Seen};
+use crate::op::{Answer, ORDERS, Op, PLAIN, Popped, Queue, Seen, When};
 
 pub const QUEUE: Queue = (ORDERS, 0);
 
@@ -24,7 +24,7 @@ impl History {
 
     pub fn send(&mut self, id: u64, started: u64, ended: u64, first: Option<u64>) -> &mut Call {
         let answer = first.map(|first| Answer::Sent { first: Some(first) });
-        self.call(Op::Send { to: QUEUE, ids: vec![id], level: 0 }, started, ended, answer)
+        self.call(Op::Send { to: QUEUE, ids: vec![id], when: When::Now }, started, ended, answer)
     }
 
     pub fn pop(&mut self, at: u64, found: Vec<Popped>) -> &mut Call {

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use crate::history::{Drained, History};
-use crate::op::SPARE;
+use crate::op::{SPARE, When};
 
 pub fn check(history: &History, end: &Drained) -> Result<(), String> {
     // The last life in which each message may have been stored.
     let mut last_life: BTreeMap<u64, u32> = BTreeMap::new();
-    for send in history.sends(|queue| queue.0 != SPARE).filter(|send| send.level == 0) {
+    for send in history.sends(|queue| queue.0 != SPARE).filter(|send| send.when == When::Now) {
         let Some(life) = send.call.runs.iter().map(|run| run.life).max() else { continue };
         send.ids.iter().for_each(|id| _ = last_life.insert(*id, life));
     }

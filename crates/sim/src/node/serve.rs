@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use broker::Broker;
-use broker::ops::{consumer_offset, end_transaction, heartbeat, pull, reset_offset, send, send_back};
+use broker::ops::{consumer_offset, end_transaction, heartbeat, pull, recall, reset_offset, send, send_back};
 use broker::state::clients::{Client, ConnectionId};
+use model::recall_handle;
 use model::record::message::Message;
+use model::record::system::{Resolution, System};
 use model::{GroupName, LogOffset, QueueId, Timestamp, TopicName};
 use store::{AppendError, Read, Staged};
 
 use super::mailbox::{OfClient, Posted};
 use super::{Node, Process, Waiting, stage_topic};
 use crate::body;
-use crate::op::{self, Answer, Op, Queue, Seen};
-use crate::plan::Planted;
+use crate::op::{self, Answer, Op, Queue, Seen, When};
+use crate::plan::{Hasty, Planted};
+use crate::wanted::{self, Wanted};
 
 mod pops;
 
@@ -29,7 +32,7 @@ pub enum Served {
 }
 
 /// Answered when the log has reached an end.
-struct When {
+struct Ready {
     end: LogOffset,
     durable: bool,
 }
@@ -53,16 +56,19 @@ impl Node {
             heartbeat(broker, client, &self.posted, now, staged);
         }
         let asked = match op {
-            Op::Send { to, ids, level } => send(broker, *to, ids, *level, now, staged),
+            Op::Send { to, ids, when } => send(broker, *to, ids, *when, now, staged),
+            &Op::Recall { to, id, due } => recall(broker, to, id, due, now, staged),
             Op::SendHalf { to, id } => send_half(broker, *to, *id, now, staged),
             &Op::EndTransaction { half, queue_offset, commit, asked, .. } => {
-                end_transaction(broker, End { half, queue_offset, commit, asked }, now, staged)
+                let in_two = planted == Some(Planted::CommitInTwo);
+                end_transaction(broker, End { half, queue_offset, commit, asked, in_two }, now, staged)
             }
             Op::Heartbeat => Some(Done::Now(Answer::Done)),
             Op::Pull { group, from, offset, commit } => pull(broker, group, *from, *offset, *commit).map(Done::Now),
             &Op::Pop { max, invisible } => pops::pop(broker, max, invisible, now, staged),
             Op::Ack { messages } => pops::ack(broker, messages, staged),
             Op::Hide { message, invisible } => pops::hide(broker, message, *invisible, now, staged),
+            &Op::Scan { from, offset, wanted } => scan(broker, from, offset, &wanted::ALL[wanted]).map(Done::Now),
             Op::Commit { group, queue, offset, answered } => {
                 let answered = *answered && planted != Some(Planted::OffsetsOutsideLog);
                 commit(broker, group, *queue, *offset, answered, staged)
@@ -100,7 +106,8 @@ impl Node {
         match asked {
             None => Served::Refused,
             Some(Done::Now(answer)) => Served::Now(answer),
-            Some(Done::When(When { end, durable }, answer)) => {
+            Some(Done::When(_, answer)) if is_hasty(op, planted) => Served::Now(answer),
+            Some(Done::When(Ready { end, durable }, answer)) => {
                 process.waiting.push(Waiting { call, end, durable, answer });
                 Served::Later
             }
@@ -108,47 +115,83 @@ impl Node {
     }
 }
 
+/// A bug put in: requests like this one are answered before they are durable.
+fn is_hasty(op: &Op, planted: Option<Planted>) -> bool {
+    let kind = match op {
+        Op::Pop { .. } => Hasty::Pop,
+        Op::Ack { .. } => Hasty::Ack,
+        Op::Recall { .. } => Hasty::Recall,
+        Op::EndTransaction { .. } => Hasty::EndTransaction,
+        _ => return false,
+    };
+    planted == Some(Planted::NotAwaited(kind))
+}
+
 /// A request that was not refused.
 enum Done {
     Now(Answer),
-    When(When, Answer),
+    When(Ready, Answer),
 }
 
 fn append(broker: &Broker, staged: &mut Staged, answer: Answer) -> Option<Done> {
     let appended = broker.log().append(staged).ok()?;
-    Some(Done::When(When { end: appended.end, durable: appended.durable }, answer))
+    Some(Done::When(Ready { end: appended.end, durable: appended.durable }, answer))
 }
 
 fn staged_or_done(broker: &Broker, staged: &mut Staged) -> Option<Done> {
     if staged.is_empty() { Some(Done::Now(Answer::Done)) } else { append(broker, staged, Answer::Done) }
 }
 
-fn send(broker: &Broker, to: Queue, ids: &[u64], level: u32, now: Timestamp, staged: &mut Staged) -> Option<Done> {
+fn send(broker: &Broker, to: Queue, ids: &[u64], when: When, now: Timestamp, staged: &mut Staged) -> Option<Done> {
     let bodies: Vec<_> = ids.iter().map(|id| body::of(*id)).collect();
     let whole = bodies.concat();
-    let properties = if level > 0 { format!("DELAY\u{1}{level}\u{2}") } else { String::new() };
+    let wish = match when {
+        When::Now => String::new(),
+        When::Level(level) => format!("DELAY\u{1}{level}\u{2}"),
+        When::At(due) => {
+            format!("UNIQ_KEY\u{1}{}\u{2}TIMER_DELIVER_MS\u{1}{}\u{2}", unique_key(ids[0]), due.0)
+        }
+    };
+    let own: Vec<_> = ids.iter().map(|id| wanted::properties_of(*id)).collect();
+    let properties = if let [own] = &own[..] { format!("{own}{wish}") } else { wish };
     let request = request_of(to, properties.as_bytes(), &whole, now);
     let ticket = if let [_] = ids {
         broker.begin_send(&request, now, staged).ok()?
     } else {
-        let inner = bodies.iter().map(|body| Ok(send::Inner { flag: 0, properties: b"", body }));
+        let inner =
+            bodies.iter().zip(&own).map(|(body, own)| Ok(send::Inner { flag: 0, properties: own.as_bytes(), body }));
         broker.begin_send_batch(&request, inner, now, staged).ok()?
     };
     let appended = broker.log().append(staged).ok()?;
-    let first = (level == 0).then(|| staged.entry(ticket.entry).queue_offset.0);
+    let waits = matches!(when, When::Level(_)) || ticket.due.is_some();
+    let first = (!waits).then(|| staged.entry(ticket.entry).queue_offset.0);
     let durable = appended.durable && ticket.wait_durable;
-    Some(Done::When(When { end: appended.end, durable }, Answer::Sent { first }))
+    Some(Done::When(Ready { end: appended.end, durable }, Answer::Sent { first }))
+}
+
+/// What the producer of a message with an exact time calls it.
+fn unique_key(id: u64) -> String {
+    format!("{id:032X}")
+}
+
+fn recall(broker: &Broker, to: Queue, id: u64, due: Timestamp, now: Timestamp, staged: &mut Staged) -> Option<Done> {
+    let mut handle = Vec::new();
+    recall_handle::push(&mut handle, to.0, &broker.settings.broker_name, due, &unique_key(id));
+    let handle = std::str::from_utf8(&handle).expect("base64");
+    let recalled = broker.begin_recall(recall::Request { topic: to.0, handle }, now, staged).ok()?;
+    assert_eq!(recalled, unique_key(id));
+    append(broker, staged, Answer::Done)
 }
 
 fn send_half(broker: &Broker, to: Queue, id: u64, now: Timestamp, staged: &mut Staged) -> Option<Done> {
     let body = body::of(id);
-    let properties = format!("TRAN_MSG\u{1}true\u{2}PGROUP\u{1}{PRODUCERS}\u{2}");
+    let properties = format!("{}TRAN_MSG\u{1}true\u{2}PGROUP\u{1}{PRODUCERS}\u{2}", wanted::properties_of(id));
     let request = request_of(to, properties.as_bytes(), &body, now);
     let ticket = broker.begin_send(&request, now, staged).ok()?;
     let appended = broker.log().append(staged).ok()?;
     let entry = staged.entry(ticket.entry);
     let answer = Answer::Half { at: entry.at, queue_offset: entry.queue_offset.0 };
-    Some(Done::When(When { end: appended.end, durable: appended.durable && ticket.wait_durable }, answer))
+    Some(Done::When(Ready { end: appended.end, durable: appended.durable && ticket.wait_durable }, answer))
 }
 
 /// A producer of transactions shows itself: from now on it can be asked.
@@ -172,6 +215,8 @@ struct End {
     queue_offset: u64,
     commit: bool,
     asked: bool,
+    /// As two appends: a bug put in.
+    in_two: bool,
 }
 
 fn end_transaction(broker: &Broker, end: End, now: Timestamp, staged: &mut Staged) -> Option<Done> {
@@ -186,6 +231,15 @@ fn end_transaction(broker: &Broker, end: End, now: Timestamp, staged: &mut Stage
     let mut reserved = Vec::new();
     match broker.begin_end_transaction(request, now, Read::Wait, staged, &mut reserved).ok()? {
         end_transaction::Outcome::Before => Some(Done::Now(Answer::Done)),
+        end_transaction::Outcome::Staged if end.in_two && staged.len() > 1 => {
+            staged.truncate(1);
+            let message = broker.log().append(staged).ok()?;
+            let resolution = Resolution::Committed;
+            staged.clear();
+            staged.system(&System::HalfResolved { half: end.half, resolution });
+            broker.log().append(staged).ok()?;
+            Some(Done::When(Ready { end: message.end, durable: true }, Answer::Done))
+        }
         end_transaction::Outcome::Staged => append(broker, staged, Answer::Done).or_else(|| {
             broker.release_halves(&reserved);
             None
@@ -211,6 +265,26 @@ fn request_of<'a>(to: Queue, properties: &'a [u8], body: &'a [u8], now: Timestam
 }
 
 fn pull(broker: &Broker, group: &str, from: Queue, offset: u64, commit: Option<u64>) -> Option<Answer> {
+    let filter = pull::Filter::Given { expression: "*", kind: None };
+    let (plan, found) = pull_with(broker, group, from, offset, filter, commit)?;
+    let reset = plan.status == pull::Status::OffsetReset;
+    Some(Answer::Pulled { found, next: plan.next.0, min: plan.min.0, max: plan.max.0, reset })
+}
+
+fn scan(broker: &Broker, from: Queue, offset: u64, wanted: &Wanted) -> Option<Answer> {
+    let filter = pull::Filter::Given { expression: wanted.expression, kind: wanted.kind };
+    let (plan, found) = pull_with(broker, op::SCANNERS, from, offset, filter, None)?;
+    Some(Answer::Scanned { found, next: plan.next.0, min: plan.min.0 })
+}
+
+fn pull_with(
+    broker: &Broker,
+    group: &str,
+    from: Queue,
+    offset: u64,
+    filter: pull::Filter<'_>,
+    commit: Option<u64>,
+) -> Option<(pull::Plan, Vec<Seen>)> {
     let request = pull::Request {
         group,
         topic: from.0,
@@ -218,7 +292,7 @@ fn pull(broker: &Broker, group: &str, from: Queue, offset: u64, commit: Option<u
         offset: offset.cast_signed(),
         max_messages: PULL_MAX,
         max_bytes: 64 * 1_024,
-        filter: pull::Filter::Given { expression: "*", kind: None },
+        filter,
         commit: commit.map(u64::cast_signed),
     };
     let mut units = Vec::new();
@@ -232,8 +306,7 @@ fn pull(broker: &Broker, group: &str, from: Queue, offset: u64, commit: Option<u
         seen(from, record)
     });
     let found = found.collect::<Option<Vec<_>>>()?;
-    let reset = plan.status == pull::Status::OffsetReset;
-    Some(Answer::Pulled { found, next: plan.next.0, min: plan.min.0, max: plan.max.0, reset })
+    Some((plan, found))
 }
 
 /// A stored record as a consumer of `queue` sees it.

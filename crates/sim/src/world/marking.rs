@@ -2,6 +2,7 @@
 
 use super::World;
 use crate::op::{Answer, Op, PLAIN};
+use crate::wanted;
 
 impl World {
     /// A request has reached the broker.
@@ -36,6 +37,13 @@ impl World {
                 if self.history.calls[call].runs.len() > 1 {
                     self.marks.hit("popped message acked twice");
                 }
+            }
+            (Op::Recall { .. }, Some(_)) => self.marks.hit("timed message recalled"),
+            (Op::Recall { .. }, None) if !self.history.calls[call].runs.is_empty() => {
+                self.marks.hit("timed message recalled too late");
+            }
+            (Op::Scan { wanted, .. }, Some(Answer::Scanned { found, .. })) if !found.is_empty() => {
+                self.marks.hit(if wanted::ALL[*wanted].kind.is_some() { "found by SQL" } else { "found by tag" });
             }
             (Op::Hide { .. }, Some(_)) => self.marks.hit("popped message hidden for longer"),
             (Op::Pop { .. }, Some(Answer::Popped(found))) if found.iter().any(|popped| popped.message.attempt > 0) => {

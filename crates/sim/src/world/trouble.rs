@@ -22,6 +22,10 @@ impl World {
         match trouble {
             Trouble::LosePower => self.node.disk().trouble(|disk| disk.power_lost_after = Some(soon)),
             Trouble::FailSync => self.node.disk().trouble(|disk| disk.sync_fails_after = Some(soon / 4)),
+            Trouble::FailWrite => {
+                self.marks.hit("write failed");
+                self.node.disk().trouble(|disk| disk.write_fails_after = Some(soon));
+            }
             Trouble::FillDisk => {
                 self.marks.hit("disk full");
                 self.history.disk_full = true;
@@ -39,6 +43,12 @@ impl World {
                     self.end_process(Ending::Killed);
                 }
             }
+            Trouble::LoseState => {
+                if self.node.broker().is_some() {
+                    self.marks.hit("state deleted");
+                    self.end_process(Ending::StateDeleted);
+                }
+            }
             Trouble::Restart => {
                 if self.node.broker().is_some() {
                     self.marks.hit("clean restart");
@@ -52,6 +62,7 @@ impl World {
             Trouble::JumpClock => {
                 let by = i64::try_from(between(&mut self.rng, 0, 600_000)).expect("small") - 300_000;
                 self.marks.hit(if by < self.skew_ms { "clock back" } else { "clock forward" });
+                self.history.clock_jumps.push(self.tick);
                 self.skew_ms = by;
             }
             Trouble::LoseClient => {

@@ -72,6 +72,8 @@ pub struct Trouble {
     pub power_lost_after: Option<u64>,
     /// Syncs of data until one fails; the disk works on.
     pub sync_fails_after: Option<u64>,
+    /// Writes until one fails: nothing of it is there. The disk works on.
+    pub write_fails_after: Option<u64>,
     /// Free bytes of [`SIZE`]; half of it if nothing is said.
     pub free: Option<u64>,
 }
@@ -88,7 +90,7 @@ pub struct RecordedDisk {
 #[derive(Default)]
 struct State {
     trouble: Trouble,
-    failed_syncs: u64,
+    failures: u64,
     names: BTreeMap<String, Inode>,
     inodes: Vec<Vec<u8>>,
     events: Vec<Event>,
@@ -122,10 +124,10 @@ impl RecordedDisk {
         self.dead.load(Ordering::SeqCst)
     }
 
-    /// How many syncs have failed by [`Trouble`].
+    /// How many syncs and writes have failed by [`Trouble`].
     #[must_use]
-    pub fn failed_syncs(&self) -> u64 {
-        self.state.lock().failed_syncs
+    pub fn failures(&self) -> u64 {
+        self.state.lock().failures
     }
 
     /// From now on this goes wrong.
@@ -177,15 +179,19 @@ impl State {
         if let Some(left) = &mut self.trouble.power_lost_after {
             *left -= 1;
         }
-        if matches!(event, Event::Sync { .. }) {
-            if self.trouble.sync_fails_after == Some(0) {
-                self.trouble.sync_fails_after = None;
-                self.failed_syncs += 1;
-                return Err(io::Error::other("the disk could not sync"));
-            }
-            if let Some(left) = &mut self.trouble.sync_fails_after {
-                *left -= 1;
-            }
+        let mut never = None;
+        let fails_after = match event {
+            Event::Sync { .. } => &mut self.trouble.sync_fails_after,
+            Event::Write { .. } => &mut self.trouble.write_fails_after,
+            _ => &mut never,
+        };
+        if *fails_after == Some(0) {
+            *fails_after = None;
+            self.failures += 1;
+            return Err(io::Error::other("the disk has failed"));
+        }
+        if let Some(left) = fails_after {
+            *left -= 1;
         }
         self.events.push(event);
         Ok(())
@@ -264,6 +270,7 @@ impl RecordedFile {
             return Err(lost());
         }
         let mut state = self.state.lock();
+        state.record(event.clone(), &self.dead)?;
         let bytes = &mut state.inodes[self.inode];
         match &event {
             Event::Write { at, bytes: new, .. } => {
@@ -273,7 +280,7 @@ impl RecordedFile {
             Event::SetLen { len, .. } => bytes.resize(bytes.len().max(*len), 0),
             _ => {}
         }
-        state.record(event, &self.dead)
+        Ok(())
     }
 }
 
