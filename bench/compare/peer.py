@@ -6,6 +6,7 @@ from .servers import Kerolox, Peer, device
 from .table import Table
 
 OPEN_LOOP_RATE = 5_000
+# 48 MB of records: what both servers have in memory.
 PULL_MESSAGES = 40_000
 
 
@@ -18,7 +19,7 @@ def measure(bench: Bench, table: Table, only: str | None, warmup_s: int) -> None
         for server in servers:
             prepare(bench, server, warmup_s)
         syncs = []
-        for _ in range(bench.rounds):
+        for number in range(bench.rounds):
             syncs.append(device(bench.programs, bench.out, bench.server_cpu, DEVICE_SYNCS))
             for server in servers:
                 if wanted("16x64", only):
@@ -26,8 +27,9 @@ def measure(bench: Bench, table: Table, only: str | None, warmup_s: int) -> None
                 if wanted("64x1", only):
                     bench.send(server, "64x1", "--topic", "Load", *UNBATCHED)
                 if wanted("pull", only):
-                    fill(bench, server)
-                    bench.recv(server, "pull", "--topic", "Pull", "--queues", 8, "--connections", 4)
+                    topic = f"PullR{number}"
+                    fill(bench, server, topic)
+                    bench.recv(server, "pull", "--topic", topic, "--queues", 8, "--connections", 4)
                 if wanted("open-loop", only):
                     bench.send(server, "open-loop", "--topic", "Load", *UNBATCHED, "--rate", OPEN_LOOP_RATE)
         rows(bench, table, syncs)
@@ -44,10 +46,10 @@ def prepare(bench: Bench, server, warmup_s: int) -> None:
         bench.send(server, "warm", "--topic", "Load", "--create", *kind, "--warmup", "0s", "--duration", share, keep=False)
 
 
-def fill(bench: Bench, server) -> None:
-    """Messages to pull, in the round that pulls them: the sends may have pushed older ones out of what is kept."""
-    topic = ["--topic", "Pull", "--create", "--connections", 4, "--in-flight", 8, "--count", PULL_MESSAGES]
-    bench.send(server, "fill", *topic, "--warmup", "0s", "--duration", "120s", keep=False)
+def fill(bench: Bench, server, topic: str) -> None:
+    """Messages to pull, in a topic of the round that pulls them: the sends have pushed older ones out of our tail."""
+    arguments = ["--topic", topic, "--create", "--connections", 4, "--in-flight", 8, "--count", PULL_MESSAGES]
+    bench.send(server, "fill", *arguments, "--warmup", "0s", "--duration", "120s", keep=False)
 
 
 def rows(bench: Bench, table: Table, syncs: list[dict]) -> None:
