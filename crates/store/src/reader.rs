@@ -106,12 +106,9 @@ impl Core {
         if units.is_empty() {
             return Ok(());
         }
-        let mut loaded = LAST.take();
+        let mut recent = RECENT.take();
         let outcome = units.iter().enumerate().try_for_each(|(index, unit)| {
-            if !loaded.holds(self.id, unit.at) {
-                self.load_batch(unit.at, mode, &mut loaded)?;
-            }
-            match loaded.record(unit.at, unit.len) {
+            match self.batch_in(&mut recent, unit.at, mode)?.record(unit.at, unit.len) {
                 Some(bytes) => {
                     each(index, bytes);
                     Ok(())
@@ -119,7 +116,7 @@ impl Core {
                 None => Err(self.damaged(unit.at, "the record leads outside its batch")),
             }
         });
-        loaded.give_back();
+        recent.give_back();
         outcome
     }
 
@@ -129,14 +126,21 @@ impl Core {
         if !visible || at < self.start() {
             return Err(ReadError::NotFound { at });
         }
-        let mut loaded = LAST.take();
-        let there = if loaded.holds(self.id, at) { Ok(()) } else { self.load_batch(at, mode, &mut loaded) };
-        let found = there.map(|()| {
+        let mut recent = RECENT.take();
+        let found = self.batch_in(&mut recent, at, mode).map(|loaded| {
             let len = loaded.starts_record(at)?;
             loaded.record(at, len).map(|bytes| out.extend_from_slice(bytes))
         });
-        loaded.give_back();
+        recent.give_back();
         found?.ok_or(ReadError::NotFound { at })
+    }
+
+    /// The batch that holds `at`, loaded if it is not one of the recent ones.
+    fn batch_in<'r>(&self, recent: &'r mut Recent, at: LogOffset, mode: Read) -> Result<&'r LoadedBatch, ReadError> {
+        if !recent.bring_forward(self.id, at) {
+            self.load_batch(at, mode, recent.replace_oldest())?;
+        }
+        Ok(&recent.batches[0])
     }
 
     /// Loads the whole batch that holds `at`, proven by its CRC, into `loaded`. On an error that holds nothing.
@@ -189,13 +193,45 @@ impl Core {
 /// Records looked at under one lock of the tail, some microseconds: the writer waits for it at each new chunk.
 const LOOKS_PER_LOCK: usize = 32;
 
-/// A kept batch is at most this long: a thread must not hold on to megabytes.
-const KEPT_LEN_MAX: u32 = 1024 * 1024;
+/// Batches a thread keeps. A consumer of eight queues asks for one after another, and each batch holds some of all of them;
+/// several consumers are at several places.
+const KEPT_MAX: usize = 8;
+
+/// A kept batch is at most this long, twice what a batch aims at: a thread holds on to 4 MiB at most.
+const KEPT_LEN_MAX: u32 = 512 * 1024;
 
 thread_local! {
-    /// The batch this thread has read last. Whoever reads old messages reads their neighbours next, in this pull or the
-    /// following: a batch is loaded and proven once, not once a message.
-    static LAST: Cell<LoadedBatch> = const { Cell::new(LoadedBatch::EMPTY) };
+    /// The batches this thread has read last. Whoever reads old messages reads their neighbours next, in this pull or a
+    /// following one: a batch is loaded and proven once, not once a message.
+    static RECENT: Cell<Recent> = const { Cell::new(Recent { batches: Vec::new() }) };
+}
+
+/// Batches in memory, the one that was read last in front.
+#[derive(Default)]
+struct Recent {
+    batches: Vec<LoadedBatch>,
+}
+
+impl Recent {
+    /// Puts the batch that holds `at` in front. False: there is none.
+    fn bring_forward(&mut self, log: u64, at: LogOffset) -> bool {
+        let place = self.batches.iter().position(|loaded| loaded.holds(log, at));
+        place.inspect(|place| self.batches[..=*place].rotate_right(1)).is_some()
+    }
+
+    /// The place in front, for another batch.
+    fn replace_oldest(&mut self) -> &mut LoadedBatch {
+        if self.batches.len() < KEPT_MAX {
+            self.batches.push(LoadedBatch::EMPTY);
+        }
+        self.batches.rotate_right(1);
+        &mut self.batches[0]
+    }
+
+    fn give_back(mut self) {
+        self.batches.retain(|loaded| loaded.len <= KEPT_LEN_MAX);
+        RECENT.set(self);
+    }
 }
 
 /// A batch in memory.
@@ -209,12 +245,6 @@ struct LoadedBatch {
     buffer: CongruentBuffer,
 }
 
-impl Default for LoadedBatch {
-    fn default() -> LoadedBatch {
-        LoadedBatch::EMPTY
-    }
-}
-
 impl LoadedBatch {
     const EMPTY: LoadedBatch =
         LoadedBatch { log: 0, first: LogOffset::ZERO, len: 0, inside: 0, buffer: CongruentBuffer::EMPTY };
@@ -225,10 +255,6 @@ impl LoadedBatch {
 
     fn forget(&mut self) {
         self.log = 0;
-    }
-
-    fn give_back(self) {
-        LAST.set(if self.len <= KEPT_LEN_MAX { self } else { LoadedBatch::EMPTY });
     }
 
     fn holds(&self, log: u64, at: LogOffset) -> bool {
@@ -257,5 +283,37 @@ impl LoadedBatch {
             position += len;
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_batches_that_were_read_last_are_kept() {
+        let (mut recent, log, len) = (Recent::default(), 1, 100);
+        let read = |recent: &mut Recent, batch: u64| {
+            let there = recent.bring_forward(log, LogOffset(batch * 100 + 99));
+            if !there {
+                recent.replace_oldest().became(log, LogOffset(batch * 100), 0, len);
+            }
+            assert!(recent.batches[0].holds(log, LogOffset(batch * 100)));
+            there
+        };
+        for batch in 0..8 {
+            assert!(!read(&mut recent, batch));
+        }
+        assert!(read(&mut recent, 0));
+        assert!(!read(&mut recent, 8), "in the place of batch 1, which was read longest ago");
+        assert!(read(&mut recent, 0));
+        assert!(read(&mut recent, 2));
+        assert!(!read(&mut recent, 1));
+        assert!(!recent.bring_forward(log + 1, LogOffset(0)), "of another log");
+
+        recent.replace_oldest().became(log, LogOffset(5_000), 0, KEPT_LEN_MAX + 1);
+        recent.give_back();
+        let kept = RECENT.take();
+        assert_eq!(kept.batches.len(), KEPT_MAX - 1, "all but the one that is too long");
     }
 }
