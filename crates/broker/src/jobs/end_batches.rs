@@ -11,7 +11,6 @@ use super::redeliver::Step;
 use crate::broker::Broker;
 use crate::state::inflight::Due;
 use crate::state::offsets::Queue;
-use crate::state::polls::PollKey;
 
 impl Broker {
     /// Ends what is due. False: some of it must be tried again.
@@ -23,7 +22,7 @@ impl Broker {
         let mut waiting = Vec::new();
         while let Some((group, queue, batch)) = take() {
             match self.bury_worn_out(&group, queue, &batch, staged) {
-                Ok(true) => self.machines.polls.wake_all(&PollKey { topic: queue.0, group }),
+                Ok(true) => self.machines.polls.wake_all(queue.0, &group),
                 Ok(false) => waiting.push((group, queue)),
                 Err(failed) => {
                     warn!(error = %failed, %group, "dead letters of a batch wait: the append failed");

@@ -18,7 +18,6 @@ use tracing::{error, info, warn};
 use crate::broker::Broker;
 use crate::ops::send::{self, Content};
 use crate::state::inflight::Due;
-use crate::state::polls::PollKey;
 use crate::state::topics::Topic;
 
 /// Messages of one append.
@@ -192,7 +191,7 @@ impl Broker {
         self.begin_create_topic(TopicConfig::new(name.clone(), 1), &mut staged);
         self.append_and_wait(&mut staged)?;
         info!(topic = %name, group = %due.group, "created for messages that are not acked");
-        self.machines.polls.wake_all(&PollKey { topic: topic.id, group: due.group.clone() });
+        self.machines.polls.wake_all(topic.id, &due.group);
         self.machines.topics.get(name.as_str()).ok_or(AppendError::ShuttingDown)
     }
 

@@ -3,9 +3,10 @@
 //! [`Broker::plan_pop`] finds messages, [`Broker::read_popped`] copies their bytes, [`Broker::begin_pop`] reserves them and
 //! stages the one record that says so. The order lets a pop that needs the disk go on elsewhere before anything is taken.
 //! The answer leaves when that record is durable: what a consumer holds stays invisible whatever happens to the broker.
-//! Popping in order is in [`ordered`], waiting for messages in [`poll`], what a turn has taken in [`turn`].
+//! Popping in order is in [`ordered`], looking without taking in [`peek`], waiting for messages in [`poll`], what a turn has taken in [`turn`].
 
 mod ordered;
+mod peek;
 pub mod poll;
 pub mod turn;
 
@@ -23,9 +24,11 @@ use crate::broker::Broker;
 use crate::ops::select::{Room, Scan, Selected};
 use crate::state::inflight::INVISIBLE_MAX;
 use crate::state::offsets::{Position, Queue};
+use crate::state::polls::{Asks, PollKey};
 use crate::state::topics::Topic;
 use crate::state::traffic::Filtered;
 use crate::subscription::{self, Subscription};
+pub use peek::Seen;
 use poll::Poll;
 use turn::{Pops, Taken};
 
@@ -428,8 +431,8 @@ impl Plan {
         self.order.is_some()
     }
 
-    fn key(&self) -> crate::state::polls::PollKey {
-        crate::state::polls::PollKey { topic: self.topic.id, group: self.group.clone() }
+    fn key(&self) -> PollKey {
+        PollKey { topic: self.topic.id, group: self.group.clone(), asks: Asks::Pop }
     }
 }
 

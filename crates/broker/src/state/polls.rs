@@ -28,6 +28,16 @@ const ID_STEP: u64 = 2;
 pub struct PollKey {
     pub topic: TopicId,
     pub group: GroupName,
+    pub asks: Asks,
+}
+
+/// What is asked. An arrival wakes one waiter of each kind: who only asks whether there is something takes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Asks {
+    /// For messages (200050).
+    Pop,
+    /// Whether there are some (200054).
+    Notification,
 }
 
 struct Waiter {
@@ -146,7 +156,13 @@ impl Polls {
     }
 
     /// All waiters of a group and topic look again: something else than an arrival has changed what they may have.
-    pub fn wake_all(&self, key: &PollKey) {
+    pub fn wake_all(&self, topic: TopicId, group: &GroupName) {
+        for asks in [Asks::Pop, Asks::Notification] {
+            self.wake_key(&PollKey { topic, group: group.clone(), asks });
+        }
+    }
+
+    fn wake_key(&self, key: &PollKey) {
         if self.count.load(Ordering::SeqCst) == 0 {
             return;
         }
@@ -166,7 +182,7 @@ impl Polls {
             return;
         }
         let keys: Vec<_> = self.tables.lock().keys.keys().filter(|key| key.topic == topic).cloned().collect();
-        keys.iter().for_each(|key| self.wake_all(key));
+        keys.iter().for_each(|key| self.wake_key(key));
     }
 
     fn wake(&self, woken: Vec<Waiter>) {
@@ -227,7 +243,7 @@ mod tests {
     const RETRY: QueueSlot = QueueSlot(9);
 
     fn key() -> PollKey {
-        PollKey { topic: TopicId(LogOffset(48)), group: GroupName::trusted("g") }
+        PollKey { topic: TopicId(LogOffset(48)), group: GroupName::trusted("g"), asks: Asks::Pop }
     }
 
     fn wait(polls: &Polls, woken: &Arc<Woken>, only: Option<QueueSlot>) -> WaitId {
@@ -268,5 +284,20 @@ mod tests {
         polls.wake_topic(TopicId(LogOffset(48)));
         assert_eq!(*woken.0.lock(), [stays]);
         assert_eq!(polls.waiting(), 0);
+    }
+
+    #[test]
+    fn who_asks_whether_there_is_something_takes_no_message_from_who_pops() {
+        let (polls, woken) = (Polls::default(), Arc::new(Woken::default()));
+        let question = PollKey { asks: Asks::Notification, ..key() };
+        let asks = polls.wait(&question, vec![FIRST], 1, None, Interest::Any, woken.clone()).expect("room");
+        let pops = wait(&polls, &woken, None);
+        polls.arrived([(FIRST, 0)].into_iter());
+        let mut ids = std::mem::take(&mut *woken.0.lock());
+        ids.sort_unstable();
+        assert_eq!(ids, [asks, pops]);
+        let ids = [wait(&polls, &woken, None), wait(&polls, &woken, None)];
+        polls.wake_all(key().topic, &key().group);
+        assert_eq!(*woken.0.lock(), ids);
     }
 }

@@ -24,7 +24,7 @@ use wire::remoting::frame::{self, Frame};
 
 use super::accept::Place;
 use super::core::{Core, CoreHandle, READ_BYTES};
-use super::dispatch::{self, Outcome};
+use super::dispatch::{self, Kept, Outcome};
 use super::held::HeldPull;
 use super::mailbox::{ConnectionMailbox, Delivery};
 use super::outgoing::{Outgoing, UNSENT_MAX, UNSENT_PAUSE, shrink};
@@ -298,15 +298,11 @@ impl Connection {
             match dispatch::dispatch(&core.gateway, header, frame.body, turn) {
                 Outcome::Done => return,
                 Outcome::Hold(hold) => {
-                    if dispatch::hold(core, self.peer.mailbox.id, whole, &hold) {
-                        return;
-                    }
-                    // Something has arrived meanwhile, or nothing more can be held.
-                    turn.pass = match turn.pass {
-                        Pass::First | Pass::Again { .. } if hold.wait.is_over(&core.gateway.broker, turn.now) => {
-                            Pass::Again { deadline: hold.deadline }
-                        }
-                        Pass::First | Pass::Again { .. } | Pass::Last => Pass::Last,
+                    turn.pass = match (dispatch::hold(core, self.peer.mailbox.id, whole, &hold), turn.pass) {
+                        (Kept::Held, _) => return,
+                        (Kept::Over, Pass::First | Pass::Again { .. }) => Pass::Again { deadline: hold.deadline },
+                        (Kept::Full, Pass::First | Pass::Again { .. }) => Pass::Full,
+                        (Kept::Over | Kept::Full, Pass::Last | Pass::Full) => Pass::Last,
                     };
                 }
                 Outcome::Elsewhere(reason) => {

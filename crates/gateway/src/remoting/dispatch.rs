@@ -94,36 +94,46 @@ pub fn dispatch(gateway: &Gateway, header: &Header<'_>, body: &[u8], turn: &mut 
     }
 }
 
-/// Keeps a fruitless pull. False: something has arrived meanwhile, or there is no room to hold it.
+/// What became of a pull that shall be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    Held,
+    /// Something has arrived meanwhile: look again.
+    Over,
+    /// As many wait as may.
+    Full,
+}
+
+/// Keeps a fruitless pull.
 #[must_use]
-pub fn hold(core: &Core, connection: ConnectionId, frame: &[u8], hold: &Hold) -> bool {
+pub fn hold(core: &Core, connection: ConnectionId, frame: &[u8], hold: &Hold) -> Kept {
     let broker = &core.gateway.broker;
     let (id, waits_for) = match &hold.wait {
         Wait::Queue { queue, interest, .. } => {
             let arrivals = &broker.machines.arrivals;
-            let Ok(id) = arrivals.wait(*queue, interest.clone(), core.handle.clone()) else { return too_many() };
+            let Ok(id) = arrivals.wait(*queue, interest.clone(), core.handle.clone()) else { return full() };
             // Register first, then look again: what arrived in between has woken nobody.
             if hold.wait.is_over(broker, core.now()) {
                 arrivals.cancel(*queue, id);
-                return false;
+                return Kept::Over;
             }
             (id, WaitsFor::Queue(*queue))
         }
         Wait::Pop(poll) => match broker.wait_to_pop(poll, core.now(), core.handle.clone()) {
             Ok(Some(id)) => (id, WaitsFor::Pop(poll.key.clone())),
-            Ok(None) => return false,
-            Err(TooMany) => return too_many(),
+            Ok(None) => return Kept::Over,
+            Err(TooMany) => return full(),
         },
     };
     broker.counters.pulls_held.add(1);
     let pull = HeldPull { connection, waits_for, frame: frame.to_vec(), deadline: hold.deadline };
     core.held.borrow_mut().hold(id, pull);
-    true
+    Kept::Held
 }
 
-fn too_many() -> bool {
+fn full() -> Kept {
     warn!("a pull is answered at once: too many wait for the same messages already");
-    false
+    Kept::Full
 }
 
 /// Serves a request on a thread that may wait; its answers come back through the connection's mailbox.

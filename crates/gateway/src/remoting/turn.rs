@@ -45,6 +45,8 @@ pub enum Pass {
     Again {
         deadline: Timestamp,
     },
+    /// As many are held as may be: answer what is there, and say so.
+    Full,
     /// A held pull whose time is over: answer what is there.
     Last,
 }

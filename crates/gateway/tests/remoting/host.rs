@@ -82,12 +82,16 @@ impl Host {
 
     /// Asks, and waits for the log where the answer does.
     pub fn ask(&self, peer: &Peer, frame: &[u8]) -> Asked {
+        self.ask_in(peer, frame, Pass::First)
+    }
+
+    /// Asks for the first time, or again.
+    pub fn ask_in(&self, peer: &Peer, frame: &[u8], pass: Pass) -> Asked {
         let frame = next_frame(frame).expect("a frame").expect("whole");
         let header = Header::parse(&frame).expect("a header");
         let (mut buffers, mut out, mut held, mut marks) = (Buffers::default(), Vec::new(), Vec::new(), Vec::new());
         loop {
-            let mut turn =
-                Turn { peer, now: NOW, mode: Read::Wait, pass: Pass::First, buffers: &mut buffers, out: &mut out };
+            let mut turn = Turn { peer, now: NOW, mode: Read::Wait, pass, buffers: &mut buffers, out: &mut out };
             let outcome = dispatch(&self.gateway, &header, frame.body, &mut turn);
             turn.finish(&self.gateway.broker, &self.answers, &mut held, &mut marks);
             self.gateway.broker.log().flush();

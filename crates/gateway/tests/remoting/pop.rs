@@ -1,14 +1,15 @@
 //! Popping on the wire: the answers a recorded 5.3.3 broker gave, field by field (times aside).
 
-use gateway::remoting::turn::Peer;
+use gateway::remoting::turn::{Pass, Peer};
+use model::record::message::Message;
 use model::{TopicConfig, TopicName};
 use store::Staged;
 use wire::remoting::code::{RequestCode, ResponseCode};
 use wire::remoting::command::Header;
-use wire::remoting::frame::next_frame;
+use wire::remoting::frame::{Encoding, next_frame};
 use wire::remoting::reply::Request;
 
-use crate::host::{Host, NOW};
+use crate::host::{Asked, Host, NOW};
 
 /// A broker with as many messages in queue 0 of topic `orders`.
 fn with_messages(count: usize) -> (Host, Peer) {
@@ -48,13 +49,17 @@ fn fields<const N: usize>(answer: &[u8], names: [&str; N]) -> [String; N] {
 }
 
 fn pop(attempt: &'static str) -> Request<'static> {
+    pop_waiting(attempt, 0)
+}
+
+fn pop_waiting(attempt: &'static str, poll_ms: i64) -> Request<'static> {
     Request::new(2, RequestCode::POP_MESSAGE)
         .field("consumerGroup", "g")
         .field("topic", "orders")
         .field("queueId", "0")
         .field("maxMsgNums", "2")
         .field("invisibleTime", "4000")
-        .field("pollTime", "0")
+        .field("pollTime", poll_ms)
         .field("bornTime", NOW.0)
         .field("initMode", "0")
         .field("exp", "*")
@@ -112,4 +117,69 @@ fn a_late_change_of_an_ordered_message_is_answered_with_zeroes() {
     let changed = host.answer(&peer, &change);
     assert_eq!(code_of(&changed), ResponseCode::SUCCESS);
     assert_eq!(fields(&changed, ["popTime", "invisibleTime", "reviveQid"]), ["0", "0", "0"]);
+}
+
+fn peek() -> Request<'static> {
+    Request::new(4, RequestCode::PEEK_MESSAGE)
+        .field("consumerGroup", "g")
+        .field("topic", "orders")
+        .field("queueId", "-1")
+        .field("maxMsgNums", "2")
+}
+
+#[test]
+fn a_peek_takes_nothing() {
+    let (host, peer) = with_messages(3);
+    for _ in 0..2 {
+        let seen = host.answer(&peer, &peek());
+        assert_eq!(code_of(&seen), ResponseCode::SUCCESS);
+        assert_eq!(fields(&seen, ["restNum", "popTime", "msgOffsetInfo"]), ["1", "0", "-"]);
+        let frame = next_frame(&seen).expect("a frame").expect("whole");
+        let first = Message::parse(frame.body).expect("a record");
+        let second = Message::parse(&frame.body[first.bytes().len()..]).expect("another one");
+        assert_eq!((first.queue_offset().0, second.queue_offset().0), (0, 1));
+    }
+    let popped = host.answer(&peer, &pop("a"));
+    assert_eq!(fields(&popped, ["msgOffsetInfo"]), ["0 0 0,1"]);
+    let (host, peer) = with_messages(0);
+    assert_eq!(code_of(&host.answer(&peer, &peek())), ResponseCode::PULL_NOT_FOUND);
+}
+
+fn notification(poll_ms: i64) -> Request<'static> {
+    Request::new(5, RequestCode::NOTIFICATION)
+        .field("consumerGroup", "g")
+        .field("topic", "orders")
+        .field("queueId", "-1")
+        .field("pollTime", poll_ms)
+        .field("bornTime", NOW.0)
+}
+
+fn asked(host: &Host, peer: &Peer, request: &Request<'_>, pass: Pass) -> Asked {
+    let mut frame = Vec::new();
+    request.write(Encoding::Json, &mut frame);
+    host.ask_in(peer, &frame, pass)
+}
+
+#[test]
+fn a_notification_says_whether_there_is_something_or_waits_for_it() {
+    let (host, peer) = with_messages(0);
+    let names = ["hasMsg", "pollingFull"];
+    assert_eq!(fields(&host.answer(&peer, &notification(0)), names), ["false", "false"]);
+    assert_eq!(asked(&host, &peer, &notification(10_000), Pass::First), Asked::Waits);
+    send(&host, &peer);
+    assert_eq!(fields(&host.answer(&peer, &notification(10_000)), names), ["true", "false"]);
+    host.answer(&peer, &pop("a"));
+    let in_order = notification(0).field("order", "true");
+    assert_eq!(fields(&host.answer(&peer, &in_order), names), ["false", "false"], "its batch is out");
+}
+
+#[test]
+fn what_finds_nothing_and_cannot_be_held_is_told_so() {
+    let (host, peer) = with_messages(0);
+    let Asked::Answered(answer) = asked(&host, &peer, &pop_waiting("a", 10_000), Pass::Full) else {
+        panic!("answered at once")
+    };
+    assert_eq!(code_of(&answer), ResponseCode::POLLING_FULL);
+    let Asked::Answered(answer) = asked(&host, &peer, &notification(10_000), Pass::Full) else { panic!("at once") };
+    assert_eq!(fields(&answer, ["hasMsg", "pollingFull"]), ["false", "true"]);
 }

@@ -10,7 +10,7 @@ use crate::ops::pop::Error;
 use crate::ops::pop::ordered::has_more;
 use crate::state::arrivals::{Interest, TooMany, WaitId, Wake};
 use crate::state::offsets::{Position, Queue};
-use crate::state::polls::PollKey;
+use crate::state::polls::{Asks, PollKey};
 use crate::state::topics::Topic;
 
 /// What a pop that found nothing waits for.
@@ -65,7 +65,21 @@ impl Broker {
     pub fn waiting_pops(&self, group: &str, topic: &str, queue_id: i32) -> Result<usize, Error> {
         let (group, topic) = self.check_pop(group, topic, queue_id)?;
         let only = u32::try_from(queue_id).ok().and_then(|queue| topic.slot(&self.log, QueueId(queue)));
-        Ok(self.machines.polls.waiting_for(&PollKey { topic: topic.id, group }, only))
+        Ok(self.machines.polls.waiting_for(&PollKey { topic: topic.id, group, asks: Asks::Pop }, only))
+    }
+
+    /// What a question waits for whether there is something to pop (code 200054). `order` as in
+    /// [`Request`](super::Request).
+    pub fn poll_for_notification(
+        &self,
+        group: &str,
+        topic: &str,
+        queue_id: i32,
+        order: Option<&str>,
+    ) -> Result<Poll, Error> {
+        let (group, topic) = self.check_pop(group, topic, queue_id)?;
+        let key = PollKey { topic: topic.id, group, asks: Asks::Notification };
+        Ok(self.poll(key, &topic, queue_id, Interest::Any, order.map(str::to_owned)))
     }
 
     /// Whether there is something to pop that no other turn is busy with.

@@ -86,7 +86,7 @@ impl Broker {
         for (group, queue) in pops.batches.drain(..) {
             // The whole batch is acked: who waits for the next one looks again.
             if self.machines.offsets.lock().batch(group.as_str(), queue).is_none() {
-                self.machines.polls.wake_all(&PollKey { topic: queue.0, group });
+                self.machines.polls.wake_all(queue.0, &group);
             }
         }
         if pops.taken.is_empty() {
@@ -100,7 +100,7 @@ impl Broker {
         // Whoever looked in between found the queue busy.
         for taken in pops.taken.drain(..) {
             if self.has_beyond(taken.slot, taken.next) {
-                self.machines.polls.wake_all(&taken.poll);
+                self.machines.polls.wake_all(taken.poll.topic, &taken.poll.group);
             }
         }
     }
@@ -123,7 +123,7 @@ impl Broker {
         }
         drop(inflight);
         for taken in pops.taken.drain(..) {
-            self.machines.polls.wake_all(&taken.poll);
+            self.machines.polls.wake_all(taken.poll.topic, &taken.poll.group);
         }
     }
 }

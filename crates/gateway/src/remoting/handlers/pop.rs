@@ -1,4 +1,5 @@
-//! Popping (200050), acks (200051, 200151), invisible times (200053), and who waits (200055).
+//! Popping (200050), looking (200052), acks (200051, 200151), invisible times (200053), whether there is something (200054),
+//! and who waits (200055).
 
 use broker::ops::pop::{Begin, Error, Plan, Request};
 use broker::ops::{ack, pop};
@@ -9,7 +10,8 @@ use wire::remoting::body::pop::{BatchAck, BatchAckRequest};
 use wire::remoting::code::{RequestCode, ResponseCode};
 use wire::remoting::command::Header;
 use wire::remoting::header::pop::{
-    AckMessage, ChangeInvisible, ChangeInvisibleAnswer, PollingInfo, PollingInfoAnswer, PopAnswer, PopMessage,
+    AckMessage, ChangeInvisible, ChangeInvisibleAnswer, Notification, NotificationAnswer, PeekMessage, PollingInfo,
+    PollingInfoAnswer, PopAnswer, PopMessage,
 };
 use wire::remoting::reply::Response;
 
@@ -50,6 +52,8 @@ pub fn serve(
         RequestCode::ACK_MESSAGE => ack(gateway, header, turn),
         RequestCode::BATCH_ACK_MESSAGE => batch_ack(gateway, header, body, turn),
         RequestCode::CHANGE_MESSAGE_INVISIBLETIME => change_invisible(gateway, header, turn),
+        RequestCode::PEEK_MESSAGE => peek(gateway, header, turn),
+        RequestCode::NOTIFICATION => notification(gateway, header, turn),
         RequestCode::POLLING_INFO => polling_info(gateway, header, turn),
         _ => return None,
     })
@@ -122,12 +126,7 @@ fn found_nothing(
     gives_up: Timestamp,
     turn: &mut Turn<'_>,
 ) -> Outcome {
-    let deadline = match turn.pass {
-        Pass::First => Some(hold_until(turn.now, gives_up)),
-        Pass::Again { deadline } => Some(deadline),
-        Pass::Last => None,
-    };
-    if let Some(deadline) = deadline.filter(|deadline| *deadline > turn.now && !plan.more) {
+    if let Some(deadline) = deadline(turn, gives_up).filter(|_| !plan.more) {
         let wait = Wait::Pop(gateway.broker.poll_of(plan, fields.queue_id));
         return Outcome::Hold(Hold { wait, deadline });
     }
@@ -138,10 +137,26 @@ fn found_nothing(
         order_count_info: plan.is_ordered().then(|| "".into()),
         ..empty(plan)
     };
-    let remark = if plan.more { "NO_MATCHED_MESSAGE" } else { "NO_MESSAGE_IN_QUEUE" };
-    let response = Response::new(call.opaque, ResponseCode::POLLING_TIMEOUT).remark(remark);
+    let (code, remark) = match turn.pass {
+        Pass::Full => (ResponseCode::POLLING_FULL, "as many pops of the group wait as may: ask again later"),
+        Pass::First | Pass::Again { .. } | Pass::Last if plan.more => {
+            (ResponseCode::POLLING_TIMEOUT, "NO_MATCHED_MESSAGE")
+        }
+        Pass::First | Pass::Again { .. } | Pass::Last => (ResponseCode::POLLING_TIMEOUT, "NO_MESSAGE_IN_QUEUE"),
+    };
+    let response = Response::new(call.opaque, code).remark(remark);
     turn.answer(call, response.fields(answer.fields()));
     Outcome::Done
+}
+
+/// Until when a question that found nothing is held. `None`: it is answered now.
+fn deadline(turn: &Turn<'_>, gives_up: Timestamp) -> Option<Timestamp> {
+    let deadline = match turn.pass {
+        Pass::First => Some(hold_until(turn.now, gives_up)),
+        Pass::Again { deadline } => Some(deadline),
+        Pass::Full | Pass::Last => None,
+    };
+    deadline.filter(|deadline| *deadline > turn.now)
 }
 
 fn hold_until(now: Timestamp, gives_up: Timestamp) -> Timestamp {
@@ -318,6 +333,57 @@ fn change_invisible(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>)
             turn.answer(call, response.fields(none.fields()));
         }
     }
+    Outcome::Done
+}
+
+fn peek(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outcome {
+    let fields = decode!(PeekMessage, header, turn);
+    let request = Request {
+        group: &fields.consumer_group,
+        topic: &fields.topic,
+        queue_id: fields.queue_id,
+        max_messages: usize::try_from(fields.max_msg_nums).unwrap_or(0),
+        max_bytes: ANSWER_BYTES_MAX,
+        invisible: Millis(0),
+        begin: Begin::Oldest,
+        expression: "*",
+        kind: None,
+        order: None,
+    };
+    let mut records = Vec::new();
+    let seen = match gateway.broker.peek(&request, turn.mode, &mut records) {
+        Ok(seen) => seen,
+        Err(error) => return refused(header, turn, &error),
+    };
+    let (code, remark) = match seen.messages {
+        0 => (ResponseCode::PULL_NOT_FOUND, "NO_MESSAGE_IN_QUEUE"),
+        _ => (ResponseCode::SUCCESS, "FOUND"),
+    };
+    let call = Call::of(header);
+    let answer = PopAnswer { rest_num: i64::try_from(seen.rest).unwrap_or(i64::MAX), ..NONE };
+    turn.answer(call, Response::new(call.opaque, code).remark(remark).fields(answer.fields()).body(&records[..]));
+    Outcome::Done
+}
+
+fn notification(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outcome {
+    let fields = decode!(Notification, header, turn);
+    let call = Call::of(header);
+    let order = (fields.order == Some(true)).then(|| fields.attempt_id.as_deref().unwrap_or_default());
+    let (group, topic) = (&*fields.consumer_group, &*fields.topic);
+    let poll = match gateway.broker.poll_for_notification(group, topic, fields.queue_id, order) {
+        Ok(poll) => poll,
+        Err(error) => {
+            turn.refuse(call, status::of_pop(&error), error);
+            return Outcome::Done;
+        }
+    };
+    let has_msg = gateway.broker.may_pop(&poll, turn.now);
+    let born = fields.born_time.filter(|born| *born > 0).map_or(turn.now, Timestamp);
+    if let Some(deadline) = deadline(turn, born.after(millis(fields.poll_time))).filter(|_| !has_msg) {
+        return Outcome::Hold(Hold { wait: Wait::Pop(poll), deadline });
+    }
+    let answer = NotificationAnswer { has_msg, polling_full: Some(turn.pass == Pass::Full) };
+    turn.answer(call, Response::new(call.opaque, ResponseCode::SUCCESS).fields(answer.fields()));
     Outcome::Done
 }
 

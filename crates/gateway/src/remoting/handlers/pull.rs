@@ -60,7 +60,7 @@ pub fn pull(gateway: &Gateway, header: &Header<'_>, turn: &mut Turn<'_>) -> Outc
         let deadline = match turn.pass {
             Pass::First => Some(deadline(turn.now, fields.suspend_timeout_millis)),
             Pass::Again { deadline } => Some(deadline),
-            Pass::Last => None,
+            Pass::Full | Pass::Last => None,
         };
         if let Some(deadline) = deadline.filter(|deadline| *deadline > turn.now) {
             let interest = plan.subscription.interest();

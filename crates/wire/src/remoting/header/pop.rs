@@ -75,6 +75,16 @@ headers! {
         revive_qid: i32 = "reviveQid",
     }
 
+    /// 200052: looks without taking. Answered by [`PopAnswer`].
+    pub struct PeekMessage<'h> {
+        topic: Cow<'h, str> = "topic",
+        /// -1: all queues.
+        queue_id: i32 = "queueId",
+        /// 1 to 32.
+        max_msg_nums: i32 = "maxMsgNums",
+        consumer_group: Cow<'h, str> = "consumerGroup",
+    }
+
     /// 200054: is there something to pop? Answered by [`NotificationAnswer`].
     pub struct Notification<'h> {
         consumer_group: Cow<'h, str> = "consumerGroup",
