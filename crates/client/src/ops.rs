@@ -4,11 +4,13 @@
 mod cleaning;
 mod messages;
 mod offsets;
+mod pop;
 mod registration;
 mod route;
 mod topics;
 
 pub use messages::{Pull, Pulled, Send, Sent};
 pub use offsets::QueueRef;
+pub use pop::{Ack, Pop};
 pub use registration::{ClusterInfo, Registration};
 pub use route::{BrokerData, QueueData, Route};

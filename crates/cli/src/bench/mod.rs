@@ -1,4 +1,4 @@
-//! `kerolox bench send|recv`: load for any server that speaks the remoting protocol, and what it felt like.
+//! `kerolox bench send|recv|pop`: load for any server that speaks the remoting protocol, and what it felt like.
 //!
 //! Closed loop keeps a number of messages in flight; open loop (`--rate`) sends by a schedule and measures each
 //! latency from the moment the message was *due*, so a server that stalls cannot hide it by slowing the sender
@@ -7,6 +7,7 @@
 mod hardware;
 mod load;
 mod pace;
+mod pop;
 mod process;
 mod progress;
 mod recv;
@@ -35,6 +36,8 @@ enum What {
     Send(send::Args),
     /// Pull messages and measure rate, pull time, and time since sending.
     Recv(recv::Args),
+    /// Pop and ack messages and measure how many are done.
+    Pop(pop::Args),
 }
 
 /// Runs the command on threads of its own; returns an error if the server could not be reached or any request failed.
@@ -42,6 +45,7 @@ pub fn run(args: Args) -> Result<()> {
     match args.what {
         What::Send(args) => send::run(&args),
         What::Recv(args) => recv::run(&args),
+        What::Pop(args) => pop::run(&args),
     }
 }
 

@@ -56,6 +56,34 @@ impl BatchAck {
     }
 }
 
+impl BatchAck {
+    /// The bit set of offsets not below `start`. `None`: one of them lies below it, or farther than a pop looks.
+    #[must_use]
+    pub fn bit_set_of(start: u64, offsets: &[u64]) -> Option<String> {
+        let mut set = Vec::new();
+        for offset in offsets {
+            let bit = usize::try_from(offset.checked_sub(start)?).ok()?;
+            if bit / 8 >= BIT_SET_BYTES_MAX {
+                return None;
+            }
+            set.resize(set.len().max(bit / 8 + 1), 0_u8);
+            set[bit / 8] |= 1 << (bit % 8);
+        }
+        Some(to_base64(&set))
+    }
+}
+
+fn to_base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let word = group.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        (0..=group.len()).for_each(|digit| text.push(char::from(DIGITS[(word >> (18 - 6 * digit) & 63) as usize])));
+        (group.len()..3).for_each(|_| text.push('='));
+    }
+    text
+}
+
 fn base64(text: &str) -> Option<Vec<u8>> {
     let text = text.trim_end_matches('=').as_bytes();
     if text.len() > BIT_SET_BYTES_MAX * 4 / 3 {
@@ -143,6 +171,14 @@ mod tests {
         assert_eq!(far.offsets(), Some(vec![40]));
         let broken = BatchAck { bit_set: "A*".into(), ..BatchAck::default() };
         assert_eq!(broken.offsets(), None);
+        assert_eq!(BatchAck::bit_set_of(10, &[10, 11]), Some("Aw==".to_owned()));
+        assert_eq!(BatchAck::bit_set_of(10, &[9]), None);
+        assert_eq!(BatchAck::bit_set_of(0, &[100_000]), None);
+        for offsets in [vec![7], vec![7, 15, 16], vec![8, 40, 41, 63]] {
+            let bit_set = BatchAck::bit_set_of(7, &offsets).unwrap();
+            let read = BatchAck { bit_set, start_offset: 7, ..BatchAck::default() }.offsets().unwrap();
+            assert_eq!(read, offsets.iter().map(|offset| offset.cast_signed()).collect::<Vec<_>>());
+        }
         let long = BatchAck { bit_set: "A".repeat(10_000), ..BatchAck::default() };
         assert_eq!(long.offsets(), None);
     }
