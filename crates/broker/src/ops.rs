@@ -14,6 +14,7 @@ pub mod group;
 pub(crate) mod half;
 pub mod heartbeat;
 pub mod lock;
+pub mod placement;
 pub mod pop;
 pub mod pull;
 pub mod query;

@@ -37,7 +37,7 @@ const QUEUES_MAX: u32 = 65_536;
 const ATTRIBUTES: [(&str, &[&str], bool); 4] = [
     ("queue.type", &["SimpleCQ"], false),
     ("cleanup.policy", &["DELETE"], false),
-    ("message.type", &["NORMAL", "FIFO", "DELAY", "TRANSACTION", "UNSPECIFIED"], true),
+    ("message.type", &["NORMAL", "FIFO", "DELAY", "TRANSACTION", "MIXED", "UNSPECIFIED"], true),
     ("flush", &["group", "async"], true),
 ];
 
