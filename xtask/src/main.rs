@@ -9,12 +9,14 @@
 mod architecture;
 mod check;
 mod conformance;
+mod proto;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask check                        everything: format, lints, tests, release build, official clients
 cargo xtask architecture                 the crate edges against the table in ARCHITECTURE.md
+cargo xtask proto                        the Rust of the .proto files, written anew
 cargo xtask conformance [FOLDER] [...]   the official clients alone";
 
 fn main() -> ExitCode {
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
     let outcome = match args.split_first().map(|(command, rest)| (command.as_str(), rest)) {
         Some(("check", [])) => return check::run(),
         Some(("architecture", [])) => architecture::run(),
+        Some(("proto", [])) => proto::run(),
         Some(("conformance", rest)) => conformance::command(rest),
         _ => {
             eprintln!("{USAGE}");

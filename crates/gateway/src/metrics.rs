@@ -20,6 +20,7 @@ use store::Read;
 
 use crate::remoting::Gateway;
 use crate::remoting::latency::BOUNDS_MS;
+use crate::remoting::mailbox::ConnectionMailbox;
 
 mod timers;
 
@@ -222,12 +223,12 @@ impl Metrics {
         let clients = &self.0.broker.clients;
         let of_client =
             |client: &Client| [("language", client.language.clone()), ("version", client.version.to_string())];
-        let protocol = || ("protocol_type", "remoting".to_owned());
+        let protocol = |client: &Client| ("protocol_type", protocol_of(client).to_owned());
         let mut producers: Vec<(Labels, u64)> = Vec::new();
         for (_, members) in clients.all_producers() {
             for client in &members {
                 let [language, version] = of_client(client);
-                count(&mut producers, self.labels([language, version, protocol()]));
+                count(&mut producers, self.labels([language, version, protocol(client)]));
             }
         }
         let [mut consumers, mut differing] = [const { Vec::<(Labels, u64)>::new() }; 2];
@@ -248,7 +249,7 @@ impl Metrics {
                     language,
                     version,
                     ("consume_mode", mode.to_owned()),
-                    protocol(),
+                    protocol(&member.client),
                     ("is_system", groups::is_system(name.as_str()).to_string()),
                 ]);
                 count(&mut consumers, labels);
@@ -282,7 +283,7 @@ impl Metrics {
         family(encoder, "rocketmq_storage_dispatch_behind_bytes", help, gauge, &stored(unsynced))?;
 
         let connections = self.0.connections() as u64;
-        family(encoder, "kerolox_connections", "Remoting connections open", gauge, &plain(connections))?;
+        family(encoder, "kerolox_connections", "Client connections open", gauge, &plain(connections))?;
         let held = broker.machines.arrivals.waiting() as u64;
         family(encoder, "kerolox_pulls_waiting", "Long polls held now", gauge, &plain(held))?;
         let dead = counters.messages_to_dead_letter.get();
@@ -306,6 +307,11 @@ impl Metrics {
             encoder.encode_descriptor("kerolox_append_latency_milliseconds", help, None, MetricType::Histogram)?;
         metric.encode_family(&self.labels([]))?.encode_histogram::<NoLabelSet>(sum_ms as f64, count, &buckets, None)
     }
+}
+
+/// By which protocol a client has come.
+fn protocol_of(client: &Client) -> &'static str {
+    if client.mailbox.as_any().is::<ConnectionMailbox>() { "remoting" } else { "grpc" }
 }
 
 /// The earlier of two moments, where there are such.

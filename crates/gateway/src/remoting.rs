@@ -16,7 +16,7 @@ pub mod held;
 mod late;
 pub mod latency;
 pub mod mailbox;
-mod outgoing;
+pub(crate) mod outgoing;
 pub mod reply_answer;
 pub mod routes;
 pub mod status;

@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use broker::{Broker, Machines, Settings};
+use gateway::grpc::{self, Door, Listening};
 use gateway::metrics::Metrics;
 use gateway::registration::{OwnNamesrv, Registrar};
 use gateway::remoting::core::{self, CoreHandle};
@@ -22,6 +23,7 @@ use tracing::{error, warn};
 
 use crate::advertise::Advertised;
 use crate::banner::Ports;
+use crate::certificate;
 use crate::config::{Config, Flush};
 use crate::failure::{self, Failure};
 use crate::pages::Pages;
@@ -70,6 +72,7 @@ pub struct Running {
     jobs: Vec<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
     registrar: Registrar,
+    grpc: Listening,
 }
 
 /// The system's clock, which only this crate reads.
@@ -110,6 +113,9 @@ pub fn assemble(ground: &Ground<'_>, sockets: Sockets, pages: &Pages) -> Result<
     let acceptors = [sockets.namesrv, sockets.broker, sockets.vip]
         .map(|listener| tokio::spawn(accept::accept(listener, Arc::clone(&gateway), handles.clone())).abort_handle());
     let jobs = start_jobs(&gateway, &stop, policy(config))?;
+    let tls = certificate::identity(ground)?.acceptor().map_err(failure::of_tls)?;
+    let reached_at = SocketAddr::new(ground.advertised.address.into(), ground.ports.grpc.port());
+    let grpc = grpc::listen(Door::new(Arc::clone(&gateway), reached_at), sockets.grpc, tls);
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Metrics(Arc::clone(&gateway))));
     let asked = Arc::clone(&gateway);
@@ -121,7 +127,7 @@ pub fn assemble(ground: &Ground<'_>, sockets: Sockets, pages: &Pages) -> Result<
             vec![]
         }
     });
-    Ok(Running { gateway, acceptors: acceptors.into(), cores, jobs, stop, registrar })
+    Ok(Running { gateway, acceptors: acceptors.into(), cores, jobs, stop, registrar, grpc })
 }
 
 impl Running {
@@ -132,6 +138,7 @@ impl Running {
             acceptor.abort();
         }
         self.gateway.broker.drain();
+        self.grpc.begin_close();
         let ended = tokio::task::spawn_blocking(move || {
             self.stop.store(true, Ordering::Relaxed);
             for job in self.jobs {
@@ -146,6 +153,8 @@ impl Running {
             }
         });
         let (ended, ()) = tokio::join!(ended, self.registrar.end());
+        // What was staged is durable now, and its answers leave.
+        self.grpc.closed().await;
         if ended.is_err() {
             error!("a part panicked while it was ended");
         }

@@ -29,6 +29,8 @@ pub struct Ports {
     pub broker: SocketAddr,
     /// The broker's second port, for clients that use the VIP channel.
     pub vip: SocketAddr,
+    /// gRPC.
+    pub grpc: SocketAddr,
     /// HTTP.
     pub http: SocketAddr,
 }
@@ -48,8 +50,9 @@ pub fn text(facts: &Facts<'_>) -> String {
     let mut text = format!(
         "Kerolox {version}: broker {broker_name} of cluster {cluster}\n\n\
          \x20 connect to   {namesrv}   (name server address of any RocketMQ client)\n\
+         \x20 or to        {address}:{grpc}   (endpoint of a RocketMQ 5.x gRPC client, TLS or plaintext)\n\
          \x20 advertised   {address}   ({reason})\n\
-         \x20 must reach   TCP {namesrv_port} name server, {broker} broker, {vip} broker VIP\n\
+         \x20 must reach   TCP {namesrv_port} name server, {broker} broker, {vip} broker VIP, {grpc} gRPC\n\
          \x20 durability   {durability}\n\
          \x20 data         {data}, kept {retention}\n\
          \x20 health       http://{http}/readyz   metrics http://{http}/metrics\n",
@@ -60,6 +63,7 @@ pub fn text(facts: &Facts<'_>) -> String {
         namesrv_port = ports.namesrv.port(),
         broker = ports.broker.port(),
         vip = ports.vip.port(),
+        grpc = ports.grpc.port(),
         retention = show_duration(config.storage.retention),
         http = ports.http,
     );
@@ -104,6 +108,7 @@ mod tests {
             namesrv: port(namesrv),
             broker: port("0.0.0.0:10911"),
             vip: port("0.0.0.0:10909"),
+            grpc: port("0.0.0.0:8081"),
             http: port("127.0.0.1:8082"),
         }
     }
@@ -126,8 +131,9 @@ mod tests {
             lines,
             [
                 "connect to   10.0.0.7:9876   (name server address of any RocketMQ client)",
+                "or to        10.0.0.7:8081   (endpoint of a RocketMQ 5.x gRPC client, TLS or plaintext)",
                 "advertised   10.0.0.7   (set by node.advertise)",
-                "must reach   TCP 9876 name server, 10911 broker, 10909 broker VIP",
+                "must reach   TCP 9876 name server, 10911 broker, 10909 broker VIP, 8081 gRPC",
                 "durability   a send is answered after fdatasync",
                 "data         /data, kept 3d",
                 "health       http://127.0.0.1:8082/readyz   metrics http://127.0.0.1:8082/metrics",

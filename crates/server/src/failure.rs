@@ -62,6 +62,11 @@ impl fmt::Display for Failure {
     }
 }
 
+/// A certificate that TLS cannot be served with.
+pub fn of_tls(error: gateway::tls::Error) -> Failure {
+    Failure::usage(format!("{error}\n  see tls.certificate and tls.key; without them a certificate is made"))
+}
+
 /// A port that could not be opened. `key` is the setting that names it.
 pub fn of_bind(key: &str, address: SocketAddr, error: &io::Error) -> Failure {
     let remedy = match error.kind() {

@@ -10,6 +10,7 @@
 mod advertise;
 mod assemble;
 mod banner;
+mod certificate;
 mod command;
 mod config;
 mod failure;

@@ -72,6 +72,7 @@ pub struct Sockets {
     pub namesrv: TcpListener,
     pub broker: TcpListener,
     pub vip: TcpListener,
+    pub grpc: TcpListener,
 }
 
 impl Sockets {
@@ -96,9 +97,10 @@ impl Sockets {
             pair = bind_pair();
         }
         let ((broker_at, broker), (vip_at, vip)) = pair?;
+        let (grpc_at, grpc) = bind("listen.grpc", listen.grpc.0)?;
         let (http_at, http) = bind("listen.http", listen.http.0)?;
-        let ports = Ports { namesrv: namesrv_at, broker: broker_at, vip: vip_at, http: http_at };
-        Ok((Self { namesrv, broker, vip }, http, ports))
+        let ports = Ports { namesrv: namesrv_at, broker: broker_at, vip: vip_at, grpc: grpc_at, http: http_at };
+        Ok((Self { namesrv, broker, vip, grpc }, http, ports))
     }
 }
 

@@ -37,6 +37,7 @@ impl Server {
     fn start(data: &Path) -> Self {
         let mut command = kerolox(&["serve", "--dev", "--set", "listen.namesrv=127.0.0.1:0"]);
         command.args(["--set", "listen.broker=127.0.0.1:0", "--set", "listen.http=127.0.0.1:0"]);
+        command.args(["--set", "listen.grpc=127.0.0.1:0"]);
         let child = command
             .args(["--data", data.to_str().expect("a plain path")])
             .stdout(Stdio::piped())

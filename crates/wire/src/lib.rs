@@ -4,4 +4,5 @@
 //! crate knows no socket, no file, no clock and no task, and it decides nothing about messaging: a
 //! value that is well-formed but forbidden passes, the broker refuses it.
 
+pub mod grpc;
 pub mod remoting;

@@ -106,6 +106,7 @@ impl Driver {
         let mut command = self.command(&self.program);
         command.args(scenario);
         command.env("NAMESRV_ADDR", &endpoints.namesrv).env("BROKER_ADDR", &endpoints.broker);
+        command.env("GRPC_ADDR", &endpoints.grpc);
         if server.is_none() {
             command.env("KEROLOX_NO_RESTART", "1");
         }

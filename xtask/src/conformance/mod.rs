@@ -96,7 +96,7 @@ pub fn run(bin: &Path) -> Result<Tally> {
     run_folders(None, None, &Subject::Binary(bin.to_path_buf()))
 }
 
-/// `cargo xtask conformance [FOLDER[/DRIVER]] [--only SCENARIO] [--bin PATH] [--against NAMESRV,BROKER]`
+/// `cargo xtask conformance [FOLDER[/DRIVER]] [--only SCENARIO] [--bin PATH] [--against NAMESRV,BROKER[,GRPC]]`
 ///
 /// Without `--bin` the release binary is built first. `--only` is handed to the driver.
 ///
@@ -116,10 +116,13 @@ pub fn command(args: &[String]) -> Result<()> {
                 subject = Some(Subject::Binary(std::path::absolute(path)?));
             }
             "--against" => {
-                let pair = args.next().context("--against needs NAMESRV,BROKER")?;
-                let (namesrv, broker) =
-                    pair.split_once(',').context("--against needs two addresses with a comma between them")?;
-                subject = Some(Subject::Running(Endpoints { namesrv: namesrv.to_owned(), broker: broker.to_owned() }));
+                let all = args.next().context("--against needs NAMESRV,BROKER[,GRPC]")?;
+                let mut all = all.split(',').map(str::to_owned);
+                let (Some(namesrv), Some(broker)) = (all.next(), all.next()) else {
+                    bail!("--against needs two or three addresses with commas between them");
+                };
+                let grpc = all.next().unwrap_or_else(|| "127.0.0.1:8081".to_owned());
+                subject = Some(Subject::Running(Endpoints { namesrv, broker, grpc }));
             }
             name if !name.starts_with('-') && folder.is_none() => folder = Some(name),
             other => bail!("unknown argument {other}"),

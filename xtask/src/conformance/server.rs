@@ -31,6 +31,8 @@ pub struct Endpoints {
     pub namesrv: String,
     /// `host:port` of the broker.
     pub broker: String,
+    /// `host:port` of the gRPC endpoint.
+    pub grpc: String,
 }
 
 /// A server process on a temporary directory. Killed and forgotten when dropped.
@@ -66,6 +68,7 @@ impl Server {
         Endpoints {
             namesrv: format!("127.0.0.1:{}", self.ports.namesrv),
             broker: format!("127.0.0.1:{}", self.ports.broker),
+            grpc: format!("127.0.0.1:{}", self.ports.grpc),
         }
     }
 
@@ -77,7 +80,7 @@ impl Server {
     pub fn start_again(&mut self) -> Result<()> {
         ensure!(self.process.is_none(), "server runs already");
         let log = OpenOptions::new().append(true).open(&self.log)?;
-        let Ports { namesrv, broker, http } = self.ports;
+        let Ports { namesrv, broker, grpc, http } = self.ports;
         let mut command = Command::new(&self.bin);
         command.arg("serve").arg("--data").arg(self.data.path());
         for setting in [
@@ -86,6 +89,7 @@ impl Server {
             "node.name=broker-a".to_owned(),
             format!("listen.namesrv=127.0.0.1:{namesrv}"),
             format!("listen.broker=127.0.0.1:{broker}"),
+            format!("listen.grpc=127.0.0.1:{grpc}"),
             format!("listen.http=127.0.0.1:{http}"),
             format!("delay.levels={DELAY_LEVELS}"),
         ] {
@@ -202,6 +206,7 @@ fn ready_status(address: SocketAddr) -> std::io::Result<String> {
 struct Ports {
     namesrv: u16,
     broker: u16,
+    grpc: u16,
     http: u16,
 }
 
@@ -221,9 +226,9 @@ impl Ports {
         for _ in 0..COUNT / STRIDE {
             let step = TAKEN.fetch_add(STRIDE, Ordering::Relaxed);
             let first = FIRST + start.wrapping_add(step) % COUNT;
-            // Name server, HTTP, VIP channel (two below the broker), one unused, broker, replication.
-            let ports = Self { namesrv: first, http: first + 1, broker: first + 4 };
-            if [first, first + 1, first + 2, first + 4, first + 5].into_iter().all(is_free) {
+            // Name server, HTTP, VIP channel (two below the broker), gRPC, broker, replication.
+            let ports = Self { namesrv: first, http: first + 1, grpc: first + 3, broker: first + 4 };
+            if (first..first + STRIDE).all(is_free) {
                 return Ok(ports);
             }
         }

@@ -28,11 +28,9 @@ fn hash(group: &str) -> u64 {
 fn jump(mut key: u64, queues: u32) -> u32 {
     let (mut at, mut next) = (0, 0.0_f64);
     while next < f64::from(queues) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below `queues`, a u32")]
         let reached = next as u32;
         at = reached;
         key = key.wrapping_mul(2_862_933_555_777_941_757).wrapping_add(1);
-        #[expect(clippy::cast_precision_loss, reason = "31 bits and a power of two")]
         let stride = (1_u64 << 31) as f64 / ((key >> 33) + 1) as f64;
         next = (f64::from(at) + 1.0) * stride;
     }

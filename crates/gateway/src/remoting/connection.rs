@@ -67,6 +67,12 @@ enum End {
     Header(wire::remoting::command::HeaderError),
 }
 
+/// An id no other client connection of this process has, whatever its protocol.
+pub fn next_connection_id() -> ConnectionId {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 impl Connection {
     pub fn new(
         writer: OwnedWriteHalf,
@@ -75,8 +81,7 @@ impl Connection {
         core: Arc<CoreHandle>,
         now: Timestamp,
     ) -> Connection {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let id = ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed));
+        let id = next_connection_id();
         Connection {
             writer,
             peer: Peer { address, mailbox: Arc::new(ConnectionMailbox::new(id, core)) },

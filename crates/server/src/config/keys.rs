@@ -124,8 +124,19 @@ sections! {
         namesrv: Listen = "0.0.0.0:9876";
         /// Broker: where clients send and consume.
         broker: Listen = "0.0.0.0:10911";
+        /// gRPC, for RocketMQ 5.x clients: TLS and plaintext on the same port.
+        grpc: Listen = "0.0.0.0:8081";
         /// HTTP: /metrics, /healthz, /readyz, /rocketmq/nsaddr. Nobody logs in here: keep it on a private address.
         http: Listen = "127.0.0.1:8082";
+    }
+
+    /// TLS of the gRPC port. Clients in Java, Go, C++ and C# speak it by default and take any certificate.
+    tls: Tls {
+        /// File with the certificate, and those that vouch for it, in PEM. Empty: one that vouches for itself is made at the
+        /// first start and kept in the data directory.
+        certificate: String = "";
+        /// File with its private key in PEM. Empty: it stands in the certificate's file.
+        key: String = "";
     }
 
     /// Other name servers and other brokers: for a cluster of several processes, or one shared with Java brokers.

@@ -12,9 +12,10 @@ use super::keys::sections;
 use super::{Origin, Problem, Values};
 
 /// What `--dev` sets before any file is read: nothing to reach from outside, little disk.
-const DEV_PROFILE: [(&str, &str); 4] = [
+const DEV_PROFILE: [(&str, &str); 5] = [
     ("listen.namesrv", "127.0.0.1:9876"),
     ("listen.broker", "127.0.0.1:10911"),
+    ("listen.grpc", "127.0.0.1:8081"),
     ("node.advertise", "127.0.0.1"),
     ("storage.segment_bytes", "64MiB"),
 ];

@@ -25,6 +25,7 @@ const PORT_TRIES_MAX: usize = 100;
 pub struct Ports {
     pub namesrv: SocketAddr,
     pub broker: SocketAddr,
+    pub grpc: SocketAddr,
     pub http: SocketAddr,
 }
 
@@ -62,8 +63,9 @@ impl Home {
         }
         command.env_remove("NAMESRV_ADDR").args(["serve", "--set", "node.advertise=127.0.0.1"]);
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let Ports { namesrv, broker, http } = ports.unwrap_or(Ports { namesrv: any, broker: any, http: any });
-        for (name, at) in [("namesrv", namesrv), ("broker", broker), ("http", http)] {
+        let Ports { namesrv, broker, grpc, http } =
+            ports.unwrap_or(Ports { namesrv: any, broker: any, grpc: any, http: any });
+        for (name, at) in [("namesrv", namesrv), ("broker", broker), ("grpc", grpc), ("http", http)] {
             command.args(["--set", &format!("listen.{name}={at}")]);
         }
         for setting in &self.settings {
@@ -85,7 +87,7 @@ impl Home {
             child,
             lines,
             started,
-            ports: Ports { namesrv: any, broker: any, http: any },
+            ports: Ports { namesrv: any, broker: any, grpc: any, http: any },
             ready_in: Duration::ZERO,
         }
     }
@@ -134,9 +136,10 @@ impl Broker {
             let local = |port: &str| format!("127.0.0.1:{port}").parse().expect("a port");
             let words: Vec<&str> = line.split_whitespace().collect();
             match words.as_slice() {
-                ["must", "reach", "TCP", namesrv, "name", "server,", broker, ..] => {
+                ["must", "reach", "TCP", namesrv, "name", "server,", broker, .., grpc, "gRPC"] => {
                     self.ports.namesrv = local(namesrv);
                     self.ports.broker = local(broker);
+                    self.ports.grpc = local(grpc);
                 }
                 ["health", url, ..] => {
                     let address = url.trim_start_matches("http://").trim_end_matches("/readyz");

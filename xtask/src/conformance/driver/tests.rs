@@ -15,7 +15,7 @@ fn run_script(script: &str) -> Tally {
     let driver = Driver::from_file(root.path(), &folder, &file).expect("an executable named run");
     assert_eq!(driver.name, "lang");
     driver.prepare().expect("nothing to prepare");
-    let endpoints = Endpoints { namesrv: NOWHERE.to_owned(), broker: NOWHERE.to_owned() };
+    let endpoints = Endpoints { namesrv: NOWHERE.to_owned(), broker: NOWHERE.to_owned(), grpc: NOWHERE.to_owned() };
     driver.run(&endpoints, None, None).expect("the script starts")
 }
 
