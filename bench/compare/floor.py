@@ -3,6 +3,7 @@
 import socket
 import time
 
+from . import cold
 from .bench import Bench
 from .servers import Floor, Kerolox, device, memory_kib
 from .table import Table
@@ -57,6 +58,8 @@ def measure(bench: Bench, table: Table, only: str | None) -> None:
                 half = bench.rate("kerolox-async", "64x1") / 2
                 for server in (net, undurable):
                     bench.send(server, "half-load", "--topic", "Load", *UNBATCHED, "--rate", f"{half:.0f}")
+            if wanted("cold", only):
+                cold.measure(bench, group)
         rows(bench, table, syncs)
         table.add_failures(bench.failures)
     finally:
@@ -135,6 +138,7 @@ def rows(bench: Bench, table: Table, syncs: list[dict]) -> None:
     ratio("P8", "half load, p99.9, async", p999, (undurable, "half-load"), (net, "half-load"), "<=", 2, 1.3)
     ratio("P10", "pull 32 x 1 KiB from the tail, one queue", bench.mib, (group, "pull-1"), (net, "pull-1"), ">=", 0.6, 0.95)
     ratio("P10", "pull 32 x 1 KiB from the tail, eight interleaved", bench.mib, (group, "pull-8"), (net, "pull-8"), ">=", 0.5, 0.7)
+    cold.row(bench, table, group)
 
 
 def figure(value: float) -> str:
