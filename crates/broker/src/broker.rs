@@ -7,8 +7,7 @@ use model::record::codec::Put;
 use model::record::system::{DecodeError, System};
 use model::{LogOffset, QueueOffset, Timestamp, TopicId, TopicName};
 use parking_lot::Mutex;
-use store::runs::RunId;
-use store::{Fact, LoadError, Log, Observer, Staged};
+use store::{Fact, Frozen, LoadError, Log, Observer, Staged};
 
 use crate::counters::Counters;
 use crate::progress::Progress;
@@ -269,12 +268,8 @@ impl Observer for Machines {
         self.polls.arrived(messages());
     }
 
-    fn save(&self) -> Vec<u8> {
-        self.save_sections()
-    }
-
-    fn saved_runs(&self) -> Vec<RunId> {
-        self.timers.lock().files()
+    fn freeze(&self) -> Frozen {
+        self.freeze_sections()
     }
 
     fn load(&self, bytes: &[u8]) -> Result<(), LoadError> {

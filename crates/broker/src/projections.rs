@@ -8,7 +8,7 @@
 
 use model::record::codec::{Malformed, Put, Reader};
 use model::{LogOffset, Timestamp};
-use store::LoadError;
+use store::{Frozen, LoadError};
 
 use crate::broker::Machines;
 use crate::state::halves::Halves;
@@ -41,21 +41,33 @@ const TIMERS_BY_TOPIC: Section = Section { kind: 10, version: 1 };
 const BATCHES: Section = Section { kind: 11, version: 1 };
 
 impl Machines {
-    pub(crate) fn save_sections(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        out.put_u32(MAGIC);
-        put_section(&mut out, TOPICS, |out| self.topics.save(out));
-        put_section(&mut out, GROUPS, |out| self.groups.save(out));
-        put_section(&mut out, OFFSETS, |out| self.offsets.lock().save(out));
-        put_section(&mut out, TIMERS, |out| self.timers.lock().save(out));
-        put_section(&mut out, KV, |out| self.kv.lock().save(out));
-        put_section(&mut out, USAGE, |out| self.usage.lock().save(out));
-        put_section(&mut out, HALVES, |out| self.halves.lock().save(out));
-        put_section(&mut out, INFLIGHT, |out| self.inflight.lock().save(out));
-        put_section(&mut out, REQUEST_MODES, |out| self.request_modes.lock().save(out));
-        put_section(&mut out, TIMERS_BY_TOPIC, |out| self.timers.lock().save_by_topic(out));
-        put_section(&mut out, BATCHES, |out| self.offsets.lock().save_batches(out));
-        out
+    /// All answers wait for this: what grows with topics, groups and queues is shared now and written later.
+    pub(crate) fn freeze_sections(&self) -> Frozen {
+        let (topics, groups, offsets) = (self.topics.freeze(), self.groups.freeze(), self.offsets.lock().freeze());
+        let usage = self.usage.lock().freeze();
+        let mut written = Vec::new();
+        // Under one lock: another moment's runs are not those these bytes need.
+        let timers = self.timers.lock();
+        put_section(&mut written, TIMERS, |out| timers.save(out));
+        put_section(&mut written, TIMERS_BY_TOPIC, |out| timers.save_by_topic(out));
+        let runs = timers.files();
+        drop(timers);
+        put_section(&mut written, KV, |out| self.kv.lock().save(out));
+        put_section(&mut written, HALVES, |out| self.halves.lock().save(out));
+        put_section(&mut written, INFLIGHT, |out| self.inflight.lock().save(out));
+        put_section(&mut written, REQUEST_MODES, |out| self.request_modes.lock().save(out));
+        put_section(&mut written, BATCHES, |out| self.offsets.lock().save_batches(out));
+        let write = Box::new(move || {
+            let mut out = Vec::new();
+            out.put_u32(MAGIC);
+            put_section(&mut out, TOPICS, |out| topics.save(out));
+            put_section(&mut out, GROUPS, |out| groups.save(out));
+            put_section(&mut out, OFFSETS, |out| offsets.save(out));
+            put_section(&mut out, USAGE, |out| usage.save(out));
+            out.append(&mut written);
+            out
+        });
+        Frozen { write, runs }
     }
 
     pub(crate) fn load_sections(&self, bytes: &[u8]) -> Result<(), LoadError> {
@@ -200,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_section_of_a_newer_build_is_refused_by_name() {
-        let mut bytes = machines().save_sections();
+        let mut bytes = (machines().freeze_sections().write)();
         put_section(&mut bytes, Section { kind: 77, version: 2 }, |_| {});
         let refused = machines().load_sections(&bytes).expect_err("nobody knows it").reason;
         assert_eq!(refused, "section 77 version 2 is of a newer kerolox; start that one");

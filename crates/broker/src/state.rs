@@ -11,6 +11,7 @@ pub mod offsets;
 pub mod polls;
 pub mod queue_locks;
 pub mod request_modes;
+pub mod shared_map;
 pub mod timers;
 pub mod topics;
 pub mod traffic;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use model::record::message::{self, NewMessage};
 use model::{LogOffset, QueueId, Timestamp, TopicId};
-use store::{AppendError, Fact, LoadError, Log, Observer, Options, QueueSlot, Staged};
+use store::{AppendError, Fact, Frozen, LoadError, Log, Observer, Options, QueueSlot, Staged};
 
 const BODY: [u8; 1024] = [b'x'; 1024];
 const RUN: Duration = Duration::from_secs(3);
@@ -25,8 +25,8 @@ impl Observer for Nobody {
         None
     }
     fn applied(&self, _: &[Fact<'_>]) {}
-    fn save(&self) -> Vec<u8> {
-        Vec::new()
+    fn freeze(&self) -> Frozen {
+        Vec::new().into()
     }
     fn load(&self, _: &[u8]) -> Result<(), LoadError> {
         Ok(())

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use model::record::message::{self, NewMessage};
 use model::{LogOffset, QueueId, QueueOffset, Timestamp, TopicId};
-use store::{AppendError, Fact, LoadError, Log, Observer, Options, Read, Staged};
+use store::{AppendError, Fact, Frozen, LoadError, Log, Observer, Options, Read, Staged};
 
 const QUEUES_PER_TOPIC: u64 = 16;
 const BODY: [u8; 1024] = [b'x'; 1024];
@@ -22,8 +22,8 @@ impl Observer for Numbered {
         name.strip_prefix('t')?.parse().ok().map(topic_id)
     }
     fn applied(&self, _: &[Fact<'_>]) {}
-    fn save(&self) -> Vec<u8> {
-        Vec::new()
+    fn freeze(&self) -> Frozen {
+        Vec::new().into()
     }
     fn load(&self, _: &[u8]) -> Result<(), LoadError> {
         Ok(())

@@ -97,16 +97,27 @@ pub trait Observer: Send + Sync {
     /// offset was saved, they are told again after it was loaded.
     fn applied(&self, facts: &[Fact<'_>]);
 
-    /// The bytes of all projections, for a checkpoint. Called on a background thread while `applied` is not.
-    fn save(&self) -> Vec<u8>;
+    /// Keeps all projections as they are now, for a checkpoint. Called on a background thread while `applied` is not, so
+    /// every answer waits: what is large is shared and written in [`Frozen`], what is small may be written here.
+    fn freeze(&self) -> Frozen;
 
-    /// The runs without which what [`Observer::save`] answered cannot be used. Called right behind it.
-    fn saved_runs(&self) -> Vec<RunId> {
-        Vec::new()
-    }
-
-    /// Restores what [`Observer::save`] answered. Called at most once, before any `applied`.
+    /// Restores what [`Frozen::write`] wrote. Called at most once, before any `applied`.
     fn load(&self, bytes: &[u8]) -> Result<(), LoadError>;
+}
+
+/// The projections as they were at a moment.
+pub struct Frozen {
+    /// Writes their bytes. Called on a background thread, while facts go on being applied.
+    pub write: Box<dyn FnOnce() -> Vec<u8> + Send>,
+    /// The runs without which these bytes cannot be used.
+    pub runs: Vec<RunId>,
+}
+
+impl From<Vec<u8>> for Frozen {
+    /// Bytes that are written already, and need no runs.
+    fn from(bytes: Vec<u8>) -> Frozen {
+        Frozen { write: Box::new(|| bytes), runs: Vec::new() }
+    }
 }
 
 /// Projections that cannot be restored: a newer version wrote them. The log does not open, since it may no longer hold what they know.

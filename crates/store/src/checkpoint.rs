@@ -60,11 +60,11 @@ pub struct Checkpoint {
     pub facts: Facts,
     /// From [`crate::index::Queues::save`].
     pub queues: Vec<u8>,
-    /// From [`crate::index::Growing::save`].
+    /// From [`crate::index::growing::save`].
     pub units: Vec<u8>,
-    /// From [`crate::Observer::save`]; whole in a delta, too.
+    /// From [`crate::Frozen`]; whole in a delta, too.
     pub projections: Vec<u8>,
-    /// From [`crate::Observer::saved_runs`]: the projections cannot be used without them.
+    /// From [`crate::Frozen`]: the projections cannot be used without them.
     pub runs: Vec<RunId>,
 }
 

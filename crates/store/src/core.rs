@@ -42,7 +42,7 @@ pub struct Core {
     pub sync: Mutex<()>,
     /// Held while writing.
     pub turn: Mutex<Turn>,
-    /// Held while facts are applied, so that they come in order, and while projections are saved.
+    /// Held while facts are applied, so that they come in order, and while projections are frozen.
     pub apply: Mutex<Apply>,
     pub stage: Mutex<Stage>,
     /// Together with `stage`: something waits for a sync.

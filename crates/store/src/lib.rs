@@ -35,8 +35,8 @@ mod tail;
 mod writer;
 
 pub use api::{
-    AppendError, Appended, Boundary, Bounds, Busy, Clock, Entry, Fact, Fault, LoadError, Observer, OpenError, Options,
-    Progress, QueueSlot, Read, ReadError, SyncRule, Unit, key_hash,
+    AppendError, Appended, Boundary, Bounds, Busy, Clock, Entry, Fact, Fault, Frozen, LoadError, Observer, OpenError,
+    Options, Progress, QueueSlot, Read, ReadError, SyncRule, Unit, key_hash,
 };
 pub use index::queues::TooManyQueues;
 pub use log::Log;

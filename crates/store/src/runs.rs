@@ -1,5 +1,5 @@
 //! Runs: immutable files of sorted entries under `state/`, for projections that are too large to be saved whole with every
-//! checkpoint. A checkpoint names the runs it needs ([`Observer::saved_runs`](crate::Observer::saved_runs)); they are
+//! checkpoint. A checkpoint names the runs it needs ([`Frozen::runs`](crate::Frozen)); they are
 //! checked with it, so a lost or damaged run costs what a damaged checkpoint costs: a longer replay.
 //!
 //! What an entry means is known to the owner, and so is which runs are needed: nothing here removes a file unasked.

@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use model::record::system::System;
 use model::{LogOffset, Timestamp};
 
-use crate::api::{AppendError, SyncRule};
+use crate::api::{AppendError, Frozen, SyncRule};
 use crate::checkpoint::{Checkpoint, Checkpoints, Facts};
 use crate::core::Core;
+use crate::index::growing;
 use crate::layout::{LOG_DIR, index_name, segment_of};
 use crate::retention::{self, Policy, Sealed};
 use crate::staged::Staged;
@@ -51,7 +52,7 @@ impl Core {
             self.flush();
             self.quiesce()
         });
-        let checkpoint = self.snapshot(checkpoints, base);
+        let frozen = self.freeze(checkpoints, base);
         if quiet.is_some() {
             drop(quiet);
             self.turn();
@@ -59,7 +60,8 @@ impl Core {
         if self.failed() {
             return Err(io::Error::other(AppendError::Failed.to_string()));
         }
-        let Some(checkpoint) = checkpoint else { return Ok(()) };
+        let Some((at, frozen)) = frozen else { return Ok(()) };
+        let checkpoint = self.snapshot(checkpoints, base, at, frozen);
         checkpoints.write(&checkpoint)?;
         let bytes = checkpoint.queues.len() + checkpoint.units.len() + checkpoint.projections.len();
         let every = (bytes as u64 * LOG_PER_CHECKPOINT)
@@ -69,24 +71,33 @@ impl Core {
         Ok(())
     }
 
-    /// What a checkpoint holds now; `None` if nothing has changed since the last.
-    fn snapshot(&self, checkpoints: &Checkpoints, base: bool) -> Option<Checkpoint> {
+    /// The projections now, and what offset that is; `None` if nothing has changed since the last checkpoint.
+    fn freeze(&self, checkpoints: &Checkpoints, base: bool) -> Option<(LogOffset, Frozen)> {
         let apply = self.apply.lock();
         let at = apply.applied;
         if !base && at.0 == self.checkpointed.load(Ordering::Acquire) && checkpoints.since(false) == Some(at) {
             return None;
         }
+        Some((at, self.observer.freeze()))
+    }
+
+    /// What a checkpoint holds as of `at`. Facts go on being applied meanwhile: each lies beyond `at`, and the index tells
+    /// which. What it has of them stays there, because indexes are sealed under the lock of the checkpoints only.
+    fn snapshot(&self, checkpoints: &Checkpoints, base: bool, at: LogOffset, frozen: Frozen) -> Checkpoint {
         let queues = &self.catalog.queues;
         let since = checkpoints.since(queues.take_needs_base() || base).filter(|since| *since < at);
-        let growing = self.catalog.indexes.growing.read();
+        let growing = &self.catalog.indexes.growing;
         let (mut saved_queues, mut units) = (Vec::new(), Vec::new());
-        queues.save(since, at, |slot| growing.ahead(slot, at), &mut saved_queues);
-        growing.save(since, at, queues, &mut units);
+        let hold = || {
+            let growing = growing.read();
+            move |slot| growing.ahead(slot, at)
+        };
+        queues.save(since, at, hold, &mut saved_queues);
+        growing::save(growing, since, at, queues, &mut units);
         // All below `at` was synced before it was applied.
         let committed = self.committed().max(at);
         let facts = Facts { at, since, epoch: self.epoch, start: self.start(), committed };
-        let projections = self.observer.save();
-        Some(Checkpoint { facts, queues: saved_queues, units, projections, runs: self.observer.saved_runs() })
+        Checkpoint { facts, queues: saved_queues, units, projections: (frozen.write)(), runs: frozen.runs }
     }
 
     /// Where the oldest checkpoint kept stands; zero if there is none.

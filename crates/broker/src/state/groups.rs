@@ -7,6 +7,9 @@ use model::record::codec::{Malformed, Put, Reader};
 use model::record::system::{put_group, read_group};
 use model::{GroupConfig, GroupName, LogOffset};
 use papaya::HashMap;
+use parking_lot::Mutex;
+
+use crate::state::shared_map::SharedMap;
 
 /// A group with the log offset of the newest record about it.
 #[derive(Debug)]
@@ -19,6 +22,8 @@ pub struct Group {
 #[derive(Debug, Default)]
 pub struct Groups {
     by_name: HashMap<GroupName, Arc<Group>>,
+    /// The same for checkpoints; changed as facts are applied, and never looked up.
+    to_save: Mutex<SharedMap<GroupName, Arc<Group>>>,
     changes: AtomicU64,
 }
 
@@ -72,23 +77,23 @@ impl Groups {
 
     /// Applies `GroupChanged`.
     pub fn changed(&self, at: LogOffset, config: GroupConfig) {
-        self.by_name.pin().insert(config.name.clone(), Arc::new(Group { config, changed_at: at }));
+        let (name, group) = (config.name.clone(), Arc::new(Group { config, changed_at: at }));
+        self.to_save.lock().insert(name.clone(), Arc::clone(&group));
+        self.by_name.pin().insert(name, group);
         self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// Applies `GroupDeleted`.
     pub fn deleted(&self, name: &GroupName) {
+        self.to_save.lock().remove(name);
         self.by_name.pin().remove(name);
         self.changes.fetch_add(1, Ordering::Release);
     }
 
-    pub fn save(&self, out: &mut Vec<u8>) {
-        let all = self.all();
-        out.put_u32(u32::try_from(all.len()).expect("groups are bounded far below"));
-        for group in all {
-            out.put_u64(group.changed_at.0);
-            put_group(out, &group.config);
-        }
+    /// All groups as they are now.
+    #[must_use]
+    pub fn freeze(&self) -> FrozenGroups {
+        FrozenGroups(self.to_save.lock().clone())
     }
 
     pub fn load(&self, fields: &mut Reader<'_>) -> Result<(), Malformed> {
@@ -97,5 +102,20 @@ impl Groups {
             self.changed(at, read_group(fields)?);
         }
         Ok(())
+    }
+}
+
+/// All groups as they were at a moment.
+#[derive(Debug)]
+pub struct FrozenGroups(SharedMap<GroupName, Arc<Group>>);
+
+impl FrozenGroups {
+    /// What [`Groups::load`] reads.
+    pub fn save(&self, out: &mut Vec<u8>) {
+        out.put_u32(u32::try_from(self.0.len()).expect("groups are bounded far below"));
+        for (_, group) in self.0.iter() {
+            out.put_u64(group.changed_at.0);
+            put_group(out, &group.config);
+        }
     }
 }

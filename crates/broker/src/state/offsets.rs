@@ -20,6 +20,8 @@ use super::batches::Batches;
 pub use ordered::{Found, Outcome};
 pub use pop::{Position, Reserved};
 
+use crate::state::shared_map::SharedMap;
+
 /// A queue of a topic.
 pub type Queue = (TopicId, QueueId);
 
@@ -39,7 +41,7 @@ struct Pending {
 
 #[derive(Debug, Default)]
 struct OfGroup {
-    durable: BTreeMap<Queue, Durable>,
+    durable: SharedMap<Queue, Durable>,
     pending: HashMap<Queue, Pending>,
     /// A reset the next pull of the queue must answer with "offset moved"; until then commits are ignored.
     resets: HashMap<Queue, QueueOffset>,
@@ -100,7 +102,7 @@ impl Offsets {
         let mut groups: Vec<_> = self
             .groups
             .iter()
-            .filter(|(_, of)| of.durable.keys().any(on) || of.pending.keys().any(on))
+            .filter(|(_, of)| of.durable.iter().any(|(queue, _)| on(queue)) || of.pending.keys().any(on))
             .map(|(name, _)| name.clone())
             .collect();
         groups.sort();
@@ -247,9 +249,9 @@ impl Offsets {
                 of_group.pending.get(queue).map_or(durable.offset, |pending| pending.offset)
             };
             let old = of_group.durable.iter().filter(|(_, durable)| durable.at < limit);
-            let (in_order, plain): (Vec<_>, Vec<_>) =
-                old.partition(|(queue, _)| self.batches.of(group.as_str(), **queue).is_some());
-            for (&(topic, queue), _) in in_order {
+            let (in_order, plain): (Vec<&_>, Vec<&_>) =
+                old.partition(|(queue, _)| self.batches.of(group.as_str(), *queue).is_some());
+            for &((topic, queue), _) in in_order {
                 let batch = self.batches.of(group.as_str(), (topic, queue)).expect("one of those").clone();
                 let group = group.clone();
                 records.push(System::OrderedBatch(OrderedBatch { group, version, topic, queue, batch }));
@@ -266,22 +268,11 @@ impl Offsets {
         records
     }
 
-    /// Saves the durable layer.
-    pub fn save(&self, out: &mut Vec<u8>) {
-        let mut groups: Vec<_> = self.groups.iter().filter(|(_, of)| !of.durable.is_empty()).collect();
-        groups.sort_by_key(|(name, _)| *name);
-        out.put_u32(u32::try_from(groups.len()).expect("groups are bounded far below"));
-        for (name, of_group) in groups {
-            out.put_text(name.as_str());
-            out.put_u32(u32::try_from(of_group.durable.len()).expect("queues are bounded far below"));
-            for (&(topic, queue), durable) in &of_group.durable {
-                out.put_u64(topic.0.0);
-                out.put_u32(queue.0);
-                out.put_u64(durable.offset.0);
-                out.put_u64(durable.at.0);
-                out.put_u64(durable.version);
-            }
-        }
+    /// The durable layer as it is now.
+    #[must_use]
+    pub fn freeze(&self) -> FrozenOffsets {
+        let with_offsets = self.groups.iter().filter(|(_, of)| !of.durable.is_empty());
+        FrozenOffsets { groups: with_offsets.map(|(name, of)| (name.clone(), of.durable.clone())).collect() }
     }
 
     pub fn load(&mut self, fields: &mut Reader<'_>) -> Result<(), Malformed> {
@@ -302,6 +293,31 @@ impl Offsets {
             self.groups.insert(GroupName::trusted(group), OfGroup::default());
         }
         self.groups.get_mut(group).expect("inserted above")
+    }
+}
+
+/// The durable layer as it was at a moment.
+#[derive(Debug)]
+pub struct FrozenOffsets {
+    groups: Vec<(GroupName, SharedMap<Queue, Durable>)>,
+}
+
+impl FrozenOffsets {
+    /// What [`Offsets::load`] reads.
+    pub fn save(mut self, out: &mut Vec<u8>) {
+        self.groups.sort_by(|(a, _), (b, _)| a.cmp(b));
+        out.put_u32(u32::try_from(self.groups.len()).expect("groups are bounded far below"));
+        for (name, durable) in self.groups {
+            out.put_text(name.as_str());
+            out.put_u32(u32::try_from(durable.len()).expect("queues are bounded far below"));
+            for &((topic, queue), durable) in durable.iter() {
+                out.put_u64(topic.0.0);
+                out.put_u32(queue.0);
+                out.put_u64(durable.offset.0);
+                out.put_u64(durable.at.0);
+                out.put_u64(durable.version);
+            }
+        }
     }
 }
 
@@ -377,7 +393,7 @@ mod tests {
         apply(&mut offsets, 200, &noted[0]);
         assert_eq!(offsets.of("g", QUEUE), Some(QueueOffset(12)));
         let mut saved = Vec::new();
-        offsets.save(&mut saved);
+        offsets.freeze().save(&mut saved);
         let mut again = Offsets::default();
         again.load(&mut Reader::new(&saved)).expect("just saved");
         assert_eq!(again.of("g", QUEUE), Some(QueueOffset(12)), "after a restart, too");
@@ -419,7 +435,7 @@ mod tests {
         apply(&mut offsets, 100, &record("g", 4, 7));
         apply(&mut offsets, 200, &record("h", 5, 8));
         let mut saved = Vec::new();
-        offsets.save(&mut saved);
+        offsets.freeze().save(&mut saved);
         let mut again = Offsets::default();
         again.load(&mut Reader::new(&saved)).expect("just saved");
         assert_eq!((again.of("g", QUEUE), again.of("h", QUEUE)), (Some(QueueOffset(7)), Some(QueueOffset(8))));

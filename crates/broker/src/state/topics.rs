@@ -12,9 +12,11 @@ use model::record::codec::{Malformed, Put, Reader};
 use model::record::system::{put_topic, read_topic};
 use model::{LogOffset, QueueId, TopicConfig, TopicFilterType, TopicId, TopicName};
 use papaya::HashMap;
+use parking_lot::Mutex;
 use store::{Log, QueueSlot};
 
 use crate::settings::Settings;
+use crate::state::shared_map::SharedMap;
 use crate::state::traffic::Traffic;
 
 /// Topics that carry the broker's own mechanisms.
@@ -106,6 +108,8 @@ impl Topic {
 pub struct Topics {
     by_name: HashMap<TopicName, Arc<Topic>>,
     by_id: HashMap<TopicId, TopicName>,
+    /// The same for checkpoints; changed as facts are applied, and never looked up.
+    to_save: Mutex<SharedMap<TopicId, Arc<Topic>>>,
     changes: AtomicU64,
     flush_async: bool,
 }
@@ -113,7 +117,13 @@ pub struct Topics {
 impl Topics {
     #[must_use]
     pub fn new(flush_async: bool) -> Topics {
-        Topics { by_name: HashMap::new(), by_id: HashMap::new(), changes: AtomicU64::new(0), flush_async }
+        Topics {
+            by_name: HashMap::new(),
+            by_id: HashMap::new(),
+            to_save: Mutex::default(),
+            changes: AtomicU64::new(0),
+            flush_async,
+        }
     }
 
     #[must_use]
@@ -168,6 +178,7 @@ impl Topics {
         let id = known.as_ref().map(|topic| topic.id).or(id).unwrap_or(TopicId(at));
         let traffic = known.map(|topic| Arc::clone(&topic.traffic)).unwrap_or_default();
         let topic = Arc::new(Topic::new(id, config, at, self.flush_async, traffic));
+        self.to_save.lock().insert(id, Arc::clone(&topic));
         self.by_id.pin().insert(id, name.clone());
         self.by_name.pin().insert(name, Arc::clone(&topic));
         self.changes.fetch_add(1, Ordering::Release);
@@ -176,20 +187,17 @@ impl Topics {
 
     /// Applies `TopicDeleted`.
     pub fn deleted(&self, id: TopicId) -> Option<TopicName> {
+        self.to_save.lock().remove(&id);
         let name = self.by_id.pin().remove(&id).cloned()?;
         self.by_name.pin().remove(&name);
         self.changes.fetch_add(1, Ordering::Release);
         Some(name)
     }
 
-    pub fn save(&self, out: &mut Vec<u8>) {
-        let all = self.all();
-        out.put_u32(u32::try_from(all.len()).expect("topics are bounded far below"));
-        for topic in all {
-            out.put_u64(topic.id.0.0);
-            out.put_u64(topic.changed_at.0);
-            put_topic(out, &topic.config);
-        }
+    /// All topics as they are now.
+    #[must_use]
+    pub fn freeze(&self) -> FrozenTopics {
+        FrozenTopics(self.to_save.lock().clone())
     }
 
     pub fn load(&self, fields: &mut Reader<'_>) -> Result<(), Malformed> {
@@ -198,6 +206,22 @@ impl Topics {
             self.changed(changed_at, Some(id), read_topic(fields)?);
         }
         Ok(())
+    }
+}
+
+/// All topics as they were at a moment.
+#[derive(Debug)]
+pub struct FrozenTopics(SharedMap<TopicId, Arc<Topic>>);
+
+impl FrozenTopics {
+    /// What [`Topics::load`] reads.
+    pub fn save(&self, out: &mut Vec<u8>) {
+        out.put_u32(u32::try_from(self.0.len()).expect("topics are bounded far below"));
+        for (_, topic) in self.0.iter() {
+            out.put_u64(topic.id.0.0);
+            out.put_u64(topic.changed_at.0);
+            put_topic(out, &topic.config);
+        }
     }
 }
 
@@ -278,7 +302,7 @@ mod tests {
         topics.changed(LogOffset(48), None, TopicConfig::new(TopicName::trusted("b"), 4));
         topics.changed(LogOffset(96), None, TopicConfig::new(TopicName::trusted("a"), 2));
         let mut saved = Vec::new();
-        topics.save(&mut saved);
+        topics.freeze().save(&mut saved);
         let again = Topics::new(false);
         again.load(&mut Reader::new(&saved)).expect("just saved");
         let view = |topics: &Topics| -> Vec<_> {

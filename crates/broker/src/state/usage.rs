@@ -3,14 +3,14 @@
 //! Fact: `Used`, noted by `jobs/note_use` once a day at most for whatever was in use. Memory: about 60 bytes a topic or group
 //! and its name. What happened since the last note is not known here; `ops/unused` adds who is online.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
+use std::collections::BTreeMap;
 
 use model::record::codec::{Malformed, Put, Reader};
 use model::record::system::System;
 use model::{GroupName, LogOffset, Timestamp, TopicId};
 
 use crate::broker::put_len;
+use crate::state::shared_map::SharedMap;
 
 /// Names in one record, so that a million topics do not make a record of many megabytes.
 pub const NAMES_PER_RECORD: usize = 1_000;
@@ -23,10 +23,10 @@ struct LastUse {
 }
 
 /// See the module.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    topics: HashMap<TopicId, LastUse>,
-    groups: HashMap<GroupName, LastUse>,
+    topics: SharedMap<TopicId, LastUse>,
+    groups: SharedMap<GroupName, LastUse>,
 }
 
 impl Usage {
@@ -72,18 +72,20 @@ impl Usage {
         by_moment.into_iter().flat_map(|(when, (topics, groups))| records(when, topics, groups)).collect()
     }
 
+    /// As it is now: a clone shares what it has.
+    #[must_use]
+    pub fn freeze(&self) -> Usage {
+        self.clone()
+    }
+
     pub fn save(&self, out: &mut Vec<u8>) {
-        let mut topics: Vec<_> = self.topics.iter().collect();
-        topics.sort_by_key(|(topic, _)| **topic);
-        put_len(out, topics.len());
-        for (topic, last) in topics {
+        put_len(out, self.topics.len());
+        for (topic, last) in self.topics.iter() {
             out.put_u64(topic.0.0);
             last.save(out);
         }
-        let mut groups: Vec<_> = self.groups.iter().collect();
-        groups.sort_by_key(|(group, _)| *group);
-        put_len(out, groups.len());
-        for (group, last) in groups {
+        put_len(out, self.groups.len());
+        for (group, last) in self.groups.iter() {
             out.put_text(group.as_str());
             last.save(out);
         }
@@ -114,9 +116,9 @@ impl LastUse {
 }
 
 /// A record said again on behalf of retention is newer than what it says; the later moment stays.
-fn note<K: Eq + Hash>(uses: &mut HashMap<K, LastUse>, key: K, last: LastUse) {
-    let known = uses.entry(key).or_insert(last);
-    *known = LastUse { when: known.when.max(last.when), noted_at: last.noted_at };
+fn note<K: Ord + Clone>(uses: &mut SharedMap<K, LastUse>, key: K, last: LastUse) {
+    let when = uses.get(&key).map_or(last.when, |known| known.when.max(last.when));
+    uses.insert(key, LastUse { when, noted_at: last.noted_at });
 }
 
 /// `Used` records of bounded size.

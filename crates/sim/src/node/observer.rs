@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use broker::Machines;
 use model::TopicId;
 use model::record::system::System;
-use store::{Fact, LoadError, Observer};
+use store::{Fact, Frozen, LoadError, Observer};
 
 use crate::plan::{Forgotten, Planted};
 
@@ -48,14 +48,14 @@ impl Observer for Planting {
         self.machines.applied(facts);
     }
 
-    fn save(&self) -> Vec<u8> {
+    fn freeze(&self) -> Frozen {
         if self.planted != Some(Planted::InflightNotSaved) {
-            return self.machines.save();
+            return self.machines.freeze();
         }
         let in_flight = std::mem::take(&mut *self.machines.inflight.lock());
-        let saved = self.machines.save();
+        let frozen = self.machines.freeze();
         *self.machines.inflight.lock() = in_flight;
-        saved
+        frozen
     }
 
     fn load(&self, bytes: &[u8]) -> Result<(), LoadError> {

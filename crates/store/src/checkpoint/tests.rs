@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use parking_lot::RwLock;
+
 use super::*;
 use crate::disk::RealDisk;
 use crate::index::{BatchSpan, Growing, OpenIndex, Queues, growing, testing};
@@ -202,9 +204,9 @@ fn version_1_keeps_its_bytes() {
     let to = LogOffset(2 << 20);
     let mut written = checkpoint(to.0, Some(100));
     written.queues.clear();
-    queues.save(None, to, |slot| growing.ahead(slot, to), &mut written.queues);
+    queues.save(None, to, || |slot| growing.ahead(slot, to), &mut written.queues);
     written.units.clear();
-    growing.save(None, to, &queues, &mut written.units);
+    growing::save(&RwLock::new(growing), None, to, &queues, &mut written.units);
 
     let golden = include_str!("golden/v1.ckpt.hex");
     let dump = testing::dump(&bytes_of(&written));

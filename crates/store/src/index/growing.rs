@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use model::record::codec::{Malformed, Put, Reader};
 use model::{LogOffset, QueueOffset};
+use parking_lot::RwLock;
 
 use super::open::{Gap, LoadUnitsError};
 use super::queues::{Ahead, Queues};
@@ -82,19 +83,6 @@ impl Growing {
         all
     }
 
-    /// Appends what was added at log offsets `since..to`; with `since` absent everything below `to`.
-    pub fn save(&self, since: Option<LogOffset>, to: LogOffset, queues: &Queues, out: &mut Vec<u8>) {
-        let below: Vec<_> = self.indexes.iter().filter(|index| index.start() < to).collect();
-        out.put_u64(below.len() as u64);
-        for index in below {
-            let len_at = out.len();
-            out.put_u64(0);
-            index.save(since.unwrap_or_default(), to, queues, out);
-            let len = (out.len() - len_at - 8) as u64;
-            out[len_at..len_at + 8].copy_from_slice(&len.to_be_bytes());
-        }
-    }
-
     /// The last index, which new segments follow.
     fn last(&self) -> &OpenIndex {
         self.indexes.last().expect("never none")
@@ -104,6 +92,21 @@ impl Growing {
     fn of(&mut self, at: LogOffset) -> &mut OpenIndex {
         let after = self.indexes.partition_point(|index| index.start() <= at);
         &mut self.indexes[after.checked_sub(1).expect("a segment is entered before its records are applied")]
+    }
+}
+
+/// Appends what was added at log offsets `since..to`; with `since` absent everything below `to`. The lock is let go again and
+/// again, so that messages are applied meanwhile; the caller sees to it that no index is taken out.
+pub fn save(growing: &RwLock<Growing>, since: Option<LogOffset>, to: LogOffset, queues: &Queues, out: &mut Vec<u8>) {
+    let below = growing.read().indexes.iter().filter(|index| index.start() < to).count();
+    out.put_u64(below as u64);
+    for place in 0..below {
+        let len_at = out.len();
+        out.put_u64(0);
+        let mut saving = growing.read().indexes[place].begin_save(since.unwrap_or_default(), to, out);
+        while saving.step(&growing.read().indexes[place], queues, out) {}
+        let len = (out.len() - len_at - 8) as u64;
+        out[len_at..len_at + 8].copy_from_slice(&len.to_be_bytes());
     }
 }
 

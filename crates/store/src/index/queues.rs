@@ -8,6 +8,7 @@
 //! a queue at 16 queues a topic). A deleted topic's slots are not used again before the next open: someone may still hold them.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -247,9 +248,17 @@ impl Queues {
     }
 
     /// Appends the table as of log offset `to`. With `since` only what records from there on told: a delta, to be loaded
-    /// over what was saved at `since`. `ahead` answers for queues with records at or beyond `to`. The caller holds the
-    /// apply lock.
-    pub fn save(&self, since: Option<LogOffset>, to: LogOffset, ahead: impl Fn(QueueSlot) -> Ahead, out: &mut Vec<u8>) {
+    /// over what was saved at `since`.
+    ///
+    /// Messages may be applied meanwhile, but not during a slice of [`CHUNK_LEN`] queues: `hold` is called before each, and
+    /// what it answers is dropped after. It keeps messages out, and answers for queues with records at or beyond `to`.
+    pub fn save<A: Fn(QueueSlot) -> Ahead>(
+        &self,
+        since: Option<LogOffset>,
+        to: LogOffset,
+        hold: impl Fn() -> A,
+        out: &mut Vec<u8>,
+    ) {
         let since = since.map_or(0, |since| since.0);
         if since == 0 {
             out.reserve(self.slots() as usize * ROW_LEN);
@@ -257,7 +266,7 @@ impl Queues {
         let count_at = out.len();
         out.put_u64(0);
         let mut count = 0;
-        let save = |slot: QueueSlot, queue: &Queue| {
+        let mut save = |slot: QueueSlot, queue: &Queue, ahead: &A| {
             let mut newest = queue.newest.load(Ordering::Relaxed);
             if newest < since {
                 return;
@@ -276,7 +285,11 @@ impl Queues {
             out.put_u64(newest);
             count += 1;
         };
-        self.for_each_live_since(since, save);
+        let slots = self.slots();
+        for first in (0..slots).step_by(CHUNK_LEN) {
+            let ahead = hold();
+            self.for_each_live_of(first..slots, since, |slot, queue| save(slot, queue, &ahead));
+        }
         out[count_at..count_at + 8].copy_from_slice(&u64::to_be_bytes(count));
     }
 
@@ -315,21 +328,22 @@ impl Queues {
         }
     }
 
-    fn for_each_live(&self, act: impl FnMut(QueueSlot, &Queue)) {
-        self.for_each_live_since(0, act);
-    }
-
-    fn for_each_live_since(&self, since: u64, mut act: impl FnMut(QueueSlot, &Queue)) {
+    fn for_each_live(&self, mut act: impl FnMut(QueueSlot, &Queue)) {
         let slots = self.slots();
         for first in (0..slots).step_by(CHUNK_LEN) {
-            let chunk = self.chunk(QueueSlot(first));
-            if chunk.newest.load(Ordering::Relaxed) < since {
-                continue;
-            }
-            for (slot, queue) in (first..slots).zip(&chunk.queues) {
-                if queue.state.load(Ordering::Acquire) == LIVE {
-                    act(QueueSlot(slot), queue);
-                }
+            self.for_each_live_of(first..slots, 0, &mut act);
+        }
+    }
+
+    /// Those of `slots` that lie in the chunk of the first; none if nothing of the chunk was told since.
+    fn for_each_live_of(&self, slots: Range<u32>, since: u64, mut act: impl FnMut(QueueSlot, &Queue)) {
+        let chunk = self.chunk(QueueSlot(slots.start));
+        if chunk.newest.load(Ordering::Relaxed) < since {
+            return;
+        }
+        for (slot, queue) in slots.zip(&chunk.queues) {
+            if queue.state.load(Ordering::Acquire) == LIVE {
+                act(QueueSlot(slot), queue);
             }
         }
     }

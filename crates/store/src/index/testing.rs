@@ -1,6 +1,7 @@
 //! For the tests of this folder: scripts of messages, and what a plain search over them answers.
 
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,6 +26,12 @@ impl Message {
     pub(crate) fn hit(&self) -> KeyHit {
         KeyHit { at: self.unit.at, len: self.unit.len, stored: self.unit.stored }
     }
+}
+
+/// Appends what `index` has at the offsets of `range`, as a checkpoint holds it.
+pub(crate) fn save(index: &OpenIndex, range: Range<LogOffset>, queues: &Queues, out: &mut Vec<u8>) {
+    let mut saving = index.begin_save(range.start, range.end, out);
+    while saving.step(index, queues, out) {}
 }
 
 /// Messages one after another in the log, each in a batch of its own with 48 bytes before it.

@@ -6,7 +6,7 @@ use model::record::system::System;
 use parking_lot::Mutex;
 
 use super::*;
-use crate::api::{Fact, LoadError, SyncRule};
+use crate::api::{Fact, Frozen, LoadError, SyncRule};
 
 mod crowd;
 mod segments;
@@ -36,8 +36,8 @@ impl Observer for Told {
         }
     }
 
-    fn save(&self) -> Vec<u8> {
-        Vec::new()
+    fn freeze(&self) -> Frozen {
+        Vec::new().into()
     }
 
     fn load(&self, _: &[u8]) -> Result<(), LoadError> {

@@ -8,7 +8,7 @@ use model::record::message::Message;
 use model::{LogOffset, QueueId, QueueOffset, TopicId};
 use parking_lot::Mutex;
 use store::disk::recorded::{Event, RecordedDisk};
-use store::{Fact, LoadError, Log, Observer, Read, Unit};
+use store::{Fact, Frozen, LoadError, Log, Observer, Read, Unit};
 
 pub const TOPICS: [&str; 3] = ["orders", "bills", "events"];
 pub const QUEUES: u32 = 2;
@@ -62,10 +62,10 @@ impl Observer for Projection {
         }
     }
 
-    fn save(&self) -> Vec<u8> {
+    fn freeze(&self) -> Frozen {
         let mut out = Vec::new();
         self.systems.lock().iter().for_each(|at| out.put_u64(*at));
-        out
+        out.into()
     }
 
     fn load(&self, bytes: &[u8]) -> Result<(), LoadError> {

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use proptest::prelude::*;
 
 use super::*;
+use crate::index::growing;
 use crate::index::testing::{self, Message, Step, file_of, of_queue, open_file, place, steps, with_key};
 
 /// A multiple of 64 KiB, and more than the messages of a script need.
@@ -189,11 +190,16 @@ fn a_checkpoint_in_the_middle_of_two_segments_holds_what_lies_below_it() {
         growing.push(message.slot, message.offset, &message.unit).unwrap();
         queues.applied(message.slot, message.offset, message.unit.at);
     }
+    let growing = RwLock::new(growing);
     let save = |since: Option<u64>, to: u64| {
         let (mut units, mut rows) = (Vec::new(), Vec::new());
         let (since, to) = (since.map(LogOffset), LogOffset(to));
-        growing.save(since, to, &queues, &mut units);
-        queues.save(since, to, |slot| growing.ahead(slot, to), &mut rows);
+        growing::save(&growing, since, to, &queues, &mut units);
+        let hold = || {
+            let growing = growing.read();
+            move |slot| growing.ahead(slot, to)
+        };
+        queues.save(since, to, hold, &mut rows);
         (units, rows)
     };
     let (base_units, base_rows) = save(None, SEGMENT + 200);
@@ -201,13 +207,13 @@ fn a_checkpoint_in_the_middle_of_two_segments_holds_what_lies_below_it() {
 
     let loaded = Queues::default();
     loaded.load(&base_rows).unwrap();
-    let indexes = super::super::growing::load([&base_units[..]], &loaded).unwrap();
+    let indexes = growing::load([&base_units[..]], &loaded).unwrap();
     assert_eq!(indexes.values().map(OpenIndex::messages).collect::<Vec<_>>(), [1]);
     let next = |queue| loaded.next(loaded.find(TopicId(LogOffset(1)), QueueId(queue)).unwrap());
     assert_eq!([next(0), next(1)], [QueueOffset(1), QueueOffset(0)]);
 
     loaded.load(&delta_rows).unwrap();
-    let indexes = super::super::growing::load([&base_units[..], &delta_units], &loaded).unwrap();
+    let indexes = growing::load([&base_units[..], &delta_units], &loaded).unwrap();
     assert_eq!(indexes.keys().map(|start| start.0).collect::<Vec<_>>(), [SEGMENT, 2 * SEGMENT]);
     assert_eq!(indexes.values().map(OpenIndex::messages).collect::<Vec<_>>(), [1, 1]);
     assert_eq!([next(0), next(1)], [QueueOffset(1), QueueOffset(1)]);

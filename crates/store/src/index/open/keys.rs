@@ -54,6 +54,16 @@ impl Keys {
         })
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The key that came as number `number`; panics if there are fewer.
+    pub(super) fn at(&self, number: usize) -> (u64, Key) {
+        let entry = self.entries.at(number);
+        (entry.hash, entry.key)
+    }
+
     /// All keys in the order they came.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, Key)> {
         self.entries.iter().map(|entry| (entry.hash, entry.key))

@@ -33,53 +33,17 @@ impl OpenIndex {
         Ahead { messages: (run.units.len() - below) as u64, newest_below }
     }
 
-    /// Appends the units, batches and keys at log offsets `from..to`. With the segment's start as `from` everything
-    /// below `to`; else a delta, to be loaded over what was saved up to `from`. The caller holds the apply lock.
-    pub fn save(&self, from: LogOffset, to: LogOffset, queues: &Queues, out: &mut Vec<u8>) {
-        let (from, to) = (self.position_or_end(from), self.position_or_end(to));
+    /// Begins to save the units, batches and keys at log offsets `from..to`. With the segment's start as `from` everything
+    /// below `to`; else a delta, to be loaded over what was saved up to `from`.
+    pub(in crate::index) fn begin_save(&self, from: LogOffset, to: LogOffset, out: &mut Vec<u8>) -> Saving {
         out.put_u64(self.origin.start.0);
         out.put_i64(self.origin.time.0);
         out.put_bool(self.has_base);
-
-        counted(out, |out| {
-            let mut count = 0;
-            for run in self.runs.iter().filter(|run| run.units.last().position >= from) {
-                let (first, last) = (run.below(from), run.below(to));
-                // A forgotten queue is not saved: its topic is gone.
-                let Some((topic, queue)) = queues.name(run.slot).filter(|_| first < last) else { continue };
-                out.put_u64(topic.0.0);
-                out.put_u32(queue.0);
-                out.put_u64(run.base.plus(first as u64).0);
-                out.put_u32(u32::try_from(last - first).expect("a segment holds fewer messages than bytes"));
-                (first..last).for_each(|index| run.units.at(index).put(out));
-                count += 1;
-            }
-            count
-        });
-        counted(out, |out| {
-            let first = self.batches.partition_point(|batch| batch.position < from);
-            let last = self.batches.partition_point(|batch| batch.position < to);
-            for batch in (first..last).map(|index| self.batches.at(index)) {
-                out.put_u32(batch.position);
-                out.put_u32(batch.len);
-            }
-            last.saturating_sub(first)
-        });
-        counted(out, |out| {
-            let mut count = 0;
-            // Not sorted by position: records of `async` topics run ahead.
-            for (hash, key) in self.keys.iter().filter(|(_, key)| (from..to).contains(&key.position)) {
-                out.put_u64(hash);
-                out.put_u32(key.position);
-                out.put_u32(key.len);
-                out.put_u32(key.stored);
-                count += 1;
-            }
-            count
-        });
+        let (from, to) = (self.position_or_end(from), self.position_or_end(to));
+        Saving { from, to, list: List::Runs { skip: 0 }, next: 0, count_at: begin_count(out), count: 0 }
     }
 
-    /// The index that [`OpenIndex::save`] wrote from the segment's start.
+    /// The index that was saved from the segment's start.
     pub fn load(bytes: &[u8], queues: &Queues) -> Result<OpenIndex, LoadUnitsError> {
         let mut fields = Reader::new(bytes);
         let (start, base, has_base) = (LogOffset(fields.u64()?), Timestamp(fields.i64()?), fields.bool()?);
@@ -132,10 +96,110 @@ impl Run {
     }
 }
 
-/// Writes a count, and after it what `write` writes and counts.
-fn counted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> usize) {
-    let count_at = out.len();
+/// What one step of a save writes at most, in units, batches or keys: less than a millisecond's work.
+const STEP: usize = 8_192;
+
+/// A save under way. Between its steps the index may grow: what comes lies beyond the end of the save.
+pub(in crate::index) struct Saving {
+    from: u32,
+    to: u32,
+    list: List,
+    /// Of the list at hand.
+    next: usize,
+    count_at: usize,
+    count: u64,
+}
+
+/// The lists of a saved index, in their order.
+#[derive(Clone, Copy)]
+enum List {
+    /// Of the next run so many units are written already.
+    Runs {
+        skip: usize,
+    },
+    Batches,
+    Keys,
+}
+
+impl Saving {
+    /// Appends a part of `index`, always the same. False: it was the last.
+    pub(in crate::index) fn step(&mut self, index: &OpenIndex, queues: &Queues, out: &mut Vec<u8>) -> bool {
+        let (done, following) = match self.list {
+            List::Runs { skip } => (self.runs(skip, index, queues, out), Some(List::Batches)),
+            List::Batches => (self.batches(index, out), Some(List::Keys)),
+            List::Keys => (self.keys(index, out), None),
+        };
+        if !done {
+            return true;
+        }
+        out[self.count_at..self.count_at + 8].copy_from_slice(&self.count.to_be_bytes());
+        let Some(following) = following else { return false };
+        (self.list, self.next, self.count_at, self.count) = (following, 0, begin_count(out), 0);
+        true
+    }
+
+    fn runs(&mut self, mut skip: usize, index: &OpenIndex, queues: &Queues, out: &mut Vec<u8>) -> bool {
+        let mut left = STEP;
+        while self.next < index.runs.len() {
+            let run = index.runs.at(self.next);
+            let (first, last) = match run.units.last().position >= self.from {
+                true => (run.below(self.from) + skip, run.below(self.to)),
+                false => (0, 0),
+            };
+            let until = last.min(first + left);
+            // A forgotten queue is not saved: its topic is gone.
+            if let Some((topic, queue)) = queues.name(run.slot).filter(|_| first < until) {
+                out.put_u64(topic.0.0);
+                out.put_u32(queue.0);
+                out.put_u64(run.base.plus(first as u64).0);
+                out.put_u32(u32::try_from(until - first).expect("a segment holds fewer messages than bytes"));
+                (first..until).for_each(|index| run.units.at(index).put(out));
+                self.count += 1;
+            }
+            skip = if until < last { skip + (until - first) } else { 0 };
+            self.next += usize::from(skip == 0);
+            // A run that is passed over costs, too.
+            left = left.saturating_sub(1 + until.saturating_sub(first));
+            if left == 0 {
+                break;
+            }
+        }
+        self.list = List::Runs { skip };
+        self.next == index.runs.len()
+    }
+
+    fn batches(&mut self, index: &OpenIndex, out: &mut Vec<u8>) -> bool {
+        let first = index.batches.partition_point(|batch| batch.position < self.from) + self.next;
+        let last = index.batches.partition_point(|batch| batch.position < self.to);
+        let until = last.min(first + STEP);
+        for batch in (first..until).map(|number| index.batches.at(number)) {
+            out.put_u32(batch.position);
+            out.put_u32(batch.len);
+            self.next += 1;
+        }
+        self.count = self.next as u64;
+        until >= last
+    }
+
+    fn keys(&mut self, index: &OpenIndex, out: &mut Vec<u8>) -> bool {
+        let until = index.keys.len().min(self.next + STEP);
+        // Not sorted by position: records of `async` topics run ahead.
+        for (hash, key) in (self.next..until).map(|number| index.keys.at(number)) {
+            if (self.from..self.to).contains(&key.position) {
+                out.put_u64(hash);
+                out.put_u32(key.position);
+                out.put_u32(key.len);
+                out.put_u32(key.stored);
+                self.count += 1;
+            }
+        }
+        self.next = until;
+        until == index.keys.len()
+    }
+}
+
+/// Leaves room for the count of a list.
+fn begin_count(out: &mut Vec<u8>) -> usize {
     out.put_u64(0);
-    let count = write(out);
-    out[count_at..count_at + 8].copy_from_slice(&(count as u64).to_be_bytes());
+    out.len() - 8
 }

@@ -80,7 +80,7 @@ proptest! {
         let mut parts = Vec::new();
         for cut in cuts {
             let mut part = Vec::new();
-            whole.save(since, end_of(cut), &queues, &mut part);
+            testing::save(&whole, since..end_of(cut), &queues, &mut part);
             parts.push(part);
             since = end_of(cut);
         }
@@ -151,7 +151,7 @@ fn a_torn_index_is_refused() {
         testing::push(&mut index, &message);
     }
     let mut bytes = Vec::new();
-    index.save(LogOffset(START), LogOffset(START + 300), &queues, &mut bytes);
+    testing::save(&index, LogOffset(START)..LogOffset(START + 300), &queues, &mut bytes);
     assert!(OpenIndex::load(&bytes, &queues).is_ok());
     for len in 0..bytes.len() {
         assert!(OpenIndex::load(&bytes[..len], &queues).is_err(), "{len} bytes of {}", bytes.len());
@@ -172,6 +172,45 @@ fn a_deleted_topic_is_not_saved() {
     index.push(slot, QueueOffset(0), &unit).unwrap();
     queues.forget(TopicId(LogOffset(1)));
     let mut bytes = Vec::new();
-    index.save(LogOffset(START), LogOffset(START + 100), &queues, &mut bytes);
+    testing::save(&index, LogOffset(START)..LogOffset(START + 100), &queues, &mut bytes);
     assert_eq!(OpenIndex::load(&bytes, &queues).unwrap().messages(), 0);
+}
+
+#[test]
+fn an_index_that_grows_while_it_is_saved_is_saved_as_it_was() {
+    const COUNT: u64 = 40_000;
+    let queues = Queues::default();
+    let topic = TopicId(LogOffset(1));
+    let slots = [0, 1].map(|queue| queues.find_or_create(topic, QueueId(queue)).unwrap());
+    let mut index = OpenIndex::new(LogOffset(START), None);
+    let mut counts = [0, 0];
+    let mut push = |index: &mut OpenIndex, queue: usize| {
+        let (offset, number) = (counts[queue], counts[0] + counts[1]);
+        counts[queue] += 1;
+        let at = LogOffset(START + number * 100 + 48);
+        let unit = Unit { at, len: 52, tag_hash: 0, stored: Timestamp(5) };
+        let message = Message { slot: slots[queue], offset: QueueOffset(offset), unit, keys: vec![number] };
+        index.push_batch(BatchSpan { at: LogOffset(START + number * 100), len: 100 });
+        testing::push(index, &message);
+    };
+    (0..COUNT).for_each(|_| push(&mut index, 0));
+    let mut bytes = Vec::new();
+    let mut saving = index.begin_save(LogOffset(START), LogOffset(START + COUNT * 100), &mut bytes);
+    let mut steps = 0;
+    while saving.step(&index, &queues, &mut bytes) {
+        steps += 1;
+        push(&mut index, 0);
+        push(&mut index, 1);
+    }
+    assert!(steps > 6, "many units, batches and keys are written in many steps, not in {steps}");
+
+    let loaded = OpenIndex::load(&bytes, &queues).unwrap();
+    let end = QueueOffset(COUNT);
+    assert_eq!(loaded.span(slots[0]).map(|span| (span.base, span.end())), Some((QueueOffset(0), end)));
+    assert_eq!(loaded.span(slots[1]), None);
+    assert_eq!((loaded.batch_count() as u64, loaded.key_entries().count() as u64), (COUNT, COUNT));
+    let (mut units, mut wanted) = (Vec::new(), Vec::new());
+    loaded.units(slots[0], QueueOffset(0), usize::MAX, &mut units);
+    index.units(slots[0], QueueOffset(0), usize::try_from(COUNT).unwrap(), &mut wanted);
+    assert_eq!(units, wanted);
 }

@@ -33,7 +33,7 @@ fn seen(queues: &Queues) -> Vec<(TopicId, QueueId, QueueOffset, Bounds, LogOffse
 
 fn saved(queues: &Queues, since: Option<u64>, to: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let nothing_ahead = |_| panic!("nothing lies beyond the checkpoint");
+    let nothing_ahead = || |_| panic!("nothing lies beyond the checkpoint");
     queues.save(since.map(LogOffset), LogOffset(to), nothing_ahead, &mut bytes);
     bytes
 }
@@ -196,7 +196,7 @@ fn messages_beyond_a_checkpoint_are_not_in_it() {
     let slot = slot(&queues, 1, 0);
     fill(&queues, slot, 5, 100);
     let mut bytes = Vec::new();
-    let ahead = |_| Ahead { messages: 2, newest_below: Some(LogOffset(120)) };
+    let ahead = || |_| Ahead { messages: 2, newest_below: Some(LogOffset(120)) };
     queues.save(None, LogOffset(130), ahead, &mut bytes);
 
     let loaded = Queues::default();

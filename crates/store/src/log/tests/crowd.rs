@@ -38,8 +38,8 @@ impl Observer for Order {
             }
         }
     }
-    fn save(&self) -> Vec<u8> {
-        Vec::new()
+    fn freeze(&self) -> Frozen {
+        Vec::new().into()
     }
     fn load(&self, _: &[u8]) -> Result<(), LoadError> {
         Ok(())

@@ -187,8 +187,8 @@ impl Observer for Topics {
         }
     }
 
-    fn save(&self) -> Vec<u8> {
-        Vec::new()
+    fn freeze(&self) -> Frozen {
+        Vec::new().into()
     }
 
     fn load(&self, _: &[u8]) -> Result<(), LoadError> {

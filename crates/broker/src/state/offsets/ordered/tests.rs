@@ -50,7 +50,7 @@ fn apply(offsets: &mut Offsets, at: u64, record: &System) {
 
 fn again(offsets: &Offsets) -> Offsets {
     let (mut saved, mut batches) = (Vec::new(), Vec::new());
-    offsets.save(&mut saved);
+    offsets.freeze().save(&mut saved);
     offsets.save_batches(&mut batches);
     let mut loaded = Offsets::default();
     loaded.load(&mut Reader::new(&saved)).expect("just saved");
