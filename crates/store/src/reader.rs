@@ -178,6 +178,10 @@ impl Core {
         }
         let whole = Header::decode(bytes, first).is_some_and(|header| header.len == len);
         if !whole || !layout::crc_matches(bytes) {
+            // Trimmed meanwhile, the file may have become another segment.
+            if first < self.start() {
+                return Err(not_found);
+            }
             return Err(self.damaged(first, "the checksum of the batch does not match"));
         }
         loaded.became(self.id, first, inside, len);

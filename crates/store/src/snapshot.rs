@@ -150,8 +150,8 @@ impl Core {
         if to <= before {
             return Ok(());
         }
-        self.catalog.indexes.trim(to).map_err(|error| io::Error::other(error.to_string()))?;
-        self.start.store(to.0, Ordering::Release);
+        let begin = || self.start.store(to.0, Ordering::Release);
+        self.catalog.indexes.trim(to, begin).map_err(|error| io::Error::other(error.to_string()))?;
         self.take_checkpoint(&mut checkpoints, true)?;
         for base in self.segments.bases().into_iter().filter(|base| *base < to) {
             match self.disk.remove(&index_name(base)) {

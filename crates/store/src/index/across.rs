@@ -82,9 +82,10 @@ impl Indexes {
         }
     }
 
-    /// Drops the indexes of segments that end at or below `to` and raises the minimum of every queue in them. Reads their
-    /// directories: for background work. On an error nothing is dropped; the index can be built again from its segment.
-    pub fn trim(&self, to: LogOffset) -> Result<(), ReadError> {
+    /// Raises the minimum of every queue in segments that end at or below `to`, calls `begin`, which lets the log start at `to`,
+    /// and drops their indexes. In this order whoever is told that a message is there finds it. Reads the directories: for
+    /// background work. On an error nothing is dropped; the index can be built again from its segment.
+    pub fn trim(&self, to: LogOffset, begin: impl FnOnce()) -> Result<(), ReadError> {
         let older = self.older();
         let ends = older.iter().skip(1).map(Older::start).chain([self.growing.read().start()]);
         let count = ends.take_while(|end| *end <= to).count().min(older.len());
@@ -92,6 +93,7 @@ impl Indexes {
         for index in older[..count].iter().rev() {
             index.for_each_queue(&self.queues, |slot, span| self.queues.trimmed(slot, span.end()))?;
         }
+        begin();
         Arc::make_mut(&mut self.older.write()).drain(..count);
         Ok(())
     }

@@ -143,7 +143,7 @@ proptest! {
 
         // The oldest segments go; never the one that is written.
         let trimmed = trims.min(segments.len() - 1) as u64;
-        indexes.trim(LogOffset((1 + trimmed) * SEGMENT)).unwrap();
+        indexes.trim(LogOffset((1 + trimmed) * SEGMENT), || {}).unwrap();
         messages.retain(|message| message.unit.at.0 >= (1 + trimmed) * SEGMENT);
         prop_assert_eq!(states(&indexes).len() as u64, segments.len() as u64 - trimmed);
         assert_answers(&indexes, &queues, &messages);
@@ -250,12 +250,33 @@ fn a_damaged_file_is_named_and_its_segment_not_dropped() {
     }
     indexes.sealed(Arc::new(open_file(file, SEGMENT).unwrap()));
 
-    assert!(matches!(indexes.trim(LogOffset(2 * SEGMENT)), Err(ReadError::Damaged { .. })));
+    assert!(matches!(indexes.trim(LogOffset(2 * SEGMENT), || panic!("nothing goes")), Err(ReadError::Damaged { .. })));
     assert_eq!(states(&indexes), [State::Sealed, State::Growing]);
     let slot = QueueSlot(0);
     assert_eq!(queues.bounds(slot).min, QueueOffset::ZERO);
     let read = indexes.units(slot, QueueOffset::ZERO, 1, Read::Wait, &mut Vec::new());
     assert!(matches!(read, Err(ReadError::Damaged { .. })));
+}
+
+/// Readers by log offset met "not found" for messages above the log's start: the index had lost them already.
+#[test]
+fn the_log_starts_later_before_the_index_forgets_and_after_the_queues_do() {
+    let (indexes, queues, _) = build(&[(testing::fixed_steps(50), false), (testing::fixed_steps(50), false)]);
+    let slot = QueueSlot(0);
+    let units = |from| {
+        let mut units = Vec::new();
+        indexes.units(slot, from, 1, Read::Wait, &mut units).unwrap();
+        units.len()
+    };
+    let mut begun = false;
+    let begin = || {
+        assert!(queues.bounds(slot).min > QueueOffset::ZERO, "nobody is sent below the new start");
+        assert_eq!(units(QueueOffset::ZERO), 1, "who was sent there finds it");
+        begun = true;
+    };
+    indexes.trim(LogOffset(2 * SEGMENT), begin).unwrap();
+    assert!(begun);
+    assert_eq!(units(QueueOffset::ZERO), 0);
 }
 
 struct SetWhenDropped<'a>(&'a AtomicBool);
@@ -311,7 +332,7 @@ fn what_is_visible_is_found_while_segments_are_frozen_sealed_and_trimmed() {
                 apply(&indexes, &queues, &next);
             }
             if segment > 5 {
-                indexes.trim(LogOffset((segment - 5) * SEGMENT)).unwrap();
+                indexes.trim(LogOffset((segment - 5) * SEGMENT), || {}).unwrap();
             }
         }
     });
