@@ -102,12 +102,12 @@ fn walk_all(segments: &Segments, segment_bytes: u64, from: Reached) -> Result<(S
     Ok((salvaged, gaps))
 }
 
-/// Copies `node.toml`, checkpoints and indexes: they prove themselves when they are read.
+/// Copies `node.toml`, checkpoints, the runs they need, and indexes: they prove themselves when they are read.
 fn copy_state(source: &dyn Disk, target: &dyn Disk) -> Result<(), OpenError> {
     copy(source, target, "node.toml", u64::MAX)?;
     for folder in [checkpoint::FOLDER, LOG_DIR] {
         for name in source.list(folder).map_err(io_error("listing a folder"))? {
-            if name.ends_with(".ckpt") || name.ends_with(".idx") {
+            if [".ckpt", ".run", ".idx"].iter().any(|suffix| name.ends_with(suffix)) {
                 copy(source, target, &format!("{folder}/{name}"), u64::MAX)?;
             }
         }

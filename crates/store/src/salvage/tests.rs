@@ -4,9 +4,10 @@ use model::record::message::Message;
 use model::{QueueId, QueueOffset, Timestamp};
 
 use super::*;
-use crate::api::{Clock, Read};
+use crate::api::{Clock, Fact, Frozen, LoadError, Observer, Read};
 use crate::log::Log;
 use crate::log::tests::{TOPIC, Told, options, stage};
+use crate::runs::{RunId, Runs};
 use crate::staged::Staged;
 
 /// A log of 40 batches of one message; answers where each record lies.
@@ -88,6 +89,48 @@ fn a_missing_segment_is_passed() {
     let salvaged = salvage(&broken, &copy).expect("salvaged");
     assert_eq!(salvaged.lost.len(), 1);
     assert!(open(&copy).is_ok());
+}
+
+/// Its checkpoints need a run.
+struct NeedsRun;
+
+impl Observer for NeedsRun {
+    fn topic_of(&self, _: &str) -> Option<model::TopicId> {
+        Some(TOPIC)
+    }
+
+    fn applied(&self, _: &[Fact<'_>]) {}
+
+    fn freeze(&self) -> Frozen {
+        Frozen { runs: vec![RunId(7)], ..Frozen::from(Vec::new()) }
+    }
+
+    fn load(&self, _: &[u8]) -> Result<(), LoadError> {
+        Ok(())
+    }
+}
+
+/// The copy's checkpoint was passed over: its log was read from the start, damage below the checkpoint included, and refused again.
+#[test]
+fn a_checkpoint_is_copied_with_the_runs_it_needs() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (broken, copy) = (dir.path().join("broken"), dir.path().join("copy"));
+    fs::create_dir(&broken).expect("made");
+    let at = written(&broken);
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&broken));
+    let mut run = Runs::new(disk.clone()).create(RunId(7), 8).expect("a run");
+    run.push(&[1; 8]).expect("written");
+    run.finish().expect("written");
+    let clock: Clock = Arc::new(|| Timestamp(1));
+    let log = Log::open_on(disk, options(&broken), Arc::new(NeedsRun), clock.clone()).expect("opens");
+    log.checkpoint().expect("written");
+    log.close();
+    drop(log);
+    damage(&broken, at[3]);
+
+    salvage(&broken, &copy).expect("salvaged");
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&copy));
+    Log::open_on(disk, options(&copy), Arc::new(NeedsRun), clock).expect("the copy opens from its checkpoint");
 }
 
 #[test]
