@@ -4,8 +4,10 @@ import org.apache.rocketmq.client.ClientConfig;
 import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.exception.MQClientException;
+import org.apache.rocketmq.client.impl.factory.MQClientInstance;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.common.message.MessageQueue;
+import org.apache.rocketmq.remoting.protocol.body.LockBatchRequestBody;
 import org.apache.rocketmq.remoting.protocol.heartbeat.MessageModel;
 
 /** Where this client's names differ from the other versions'. */
@@ -42,5 +44,16 @@ final class Compat {
     static boolean commitAnswered(DefaultMQPullConsumer consumer, MessageQueue queue, long offset) throws Exception {
         consumer.getDefaultMQPullConsumerImpl().getOffsetStore().updateConsumeOffsetToBroker(queue, offset, false);
         return true;
+    }
+
+    /** Locks a queue in somebody's name; false when somebody else holds it. */
+    static boolean lock(DefaultMQProducer producer, String group, String clientId, MessageQueue queue) throws Exception {
+        LockBatchRequestBody body = new LockBatchRequestBody();
+        body.setConsumerGroup(group);
+        body.setClientId(clientId);
+        body.getMqSet().add(queue);
+        MQClientInstance client = producer.getDefaultMQProducerImpl().getMqClientFactory();
+        String broker = client.findBrokerAddressInPublish(queue.getBrokerName());
+        return client.getMQClientAPIImpl().lockBatchMQ(broker, body, 3_000).contains(queue);
     }
 }

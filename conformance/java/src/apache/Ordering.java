@@ -18,18 +18,22 @@ import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.common.message.MessageExt;
+import org.apache.rocketmq.common.message.MessageQueue;
 
 /** Ordered consumption while its members change, and when a message cannot be consumed at all. */
 final class Ordering {
     private static final int QUEUES = 4;
     /** Two rounds of a client's own rebalancing, which every hand-over of a lock may take. */
     private static final int HANDED_OVER = 60;
+    /** A lock lives this long behind its last refresh. */
+    private static final int LOCK_SECONDS = 60;
 
     private Ordering() {}
 
     static void register(Harness harness) {
         harness.scenario("ordered-rebalance-without-overlap", Ordering::withoutOverlap);
         harness.scenario("ordered-dead-letter", Ordering::deadLetter);
+        harness.scenario("ordered-lock-expires", Ordering::lockExpires);
     }
 
     /** What all members of the group see, by queue. */
@@ -56,6 +60,19 @@ final class Ordering {
             };
         }
 
+        /** Every number came, and none before its time; what a member had not committed came again. */
+        void check(int last) {
+            Scenario.check(broken.isEmpty(), "" + broken.peek());
+            for (int queue = 0; queue < QUEUES; queue++) {
+                int expected = 0;
+                for (int number : seen.get(queue)) {
+                    Scenario.check(number <= expected, "queue " + queue + ": " + number + " where " + expected + " was due");
+                    expected = Math.max(expected, number + 1);
+                }
+                equal(last, expected, "numbers of queue " + queue);
+            }
+        }
+
         private static void pause() {
             try {
                 Thread.sleep(5);
@@ -67,6 +84,9 @@ final class Ordering {
 
     private static DefaultMQPushConsumer join(Scenario s, MessageListenerOrderly listener) throws Exception {
         DefaultMQPushConsumer consumer = s.pushConsumer(s.group());
+        // A thread is busy with its queue for as long as messages come.
+        consumer.setConsumeThreadMin(QUEUES);
+        consumer.setConsumeThreadMax(QUEUES);
         consumer.subscribe(s.topic(), "*");
         consumer.registerMessageListener(listener);
         consumer.start();
@@ -107,15 +127,28 @@ final class Ordering {
         });
         int last = next.get();
         await(Scenario.SOON, "all of all queues", () -> queues.seen.values().stream().allMatch(seen -> seen.contains(last - 1)));
-        check(queues.broken.isEmpty(), "" + queues.broken.peek());
-        for (int queue = 0; queue < QUEUES; queue++) {
-            int expected = 0;
-            for (int number : queues.seen.get(queue)) {
-                check(number <= expected, "queue " + queue + ": " + number + " where " + expected + " was due");
-                expected = Math.max(expected, number + 1);
-            }
-            equal(last, expected, "numbers of queue " + queue);
-        }
+        queues.check(last);
+    }
+
+    /** A member that is gone without a word keeps its queue for as long as a lock lives, and no longer. */
+    private static void lockExpires(Scenario s) throws Exception {
+        DefaultMQProducer producer = s.producer();
+        Compat.createTopic(producer, s.topic(), QUEUES);
+        await(Scenario.SOON, "route", () -> producer.fetchPublishMessageQueues(s.topic()).size() == QUEUES);
+        MessageQueue queue = producer.fetchPublishMessageQueues(s.topic()).stream().filter(q -> q.getQueueId() == 0).findAny().orElseThrow();
+        await(Scenario.SOON, "a lock", () -> Compat.lock(producer, s.group(), "gone", queue));
+        long locked = System.nanoTime();
+        check(!Compat.lock(producer, s.group(), "other", queue), "two clients hold one lock");
+        AtomicInteger next = new AtomicInteger();
+        sendNext(producer, s, next);
+        Queues queues = new Queues();
+        join(s, queues.member(new AtomicInteger()));
+        await(Scenario.SOON, "the free queues", () -> queues.seen.size() == QUEUES - 1);
+        check(!queues.seen.containsKey(0), "a queue that another one holds was consumed");
+        await(LOCK_SECONDS + 25, "the locked queue", () -> queues.seen.size() == QUEUES);
+        long held = (System.nanoTime() - locked) / 1_000_000;
+        check(held >= LOCK_SECONDS * 1_000, "a lock was lost after " + held + " ms");
+        queues.check(1);
     }
 
     private static void deadLetter(Scenario s) throws Exception {
