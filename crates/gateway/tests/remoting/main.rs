@@ -11,3 +11,4 @@ mod pop;
 mod recordings;
 mod reply;
 mod timers;
+mod transaction;
