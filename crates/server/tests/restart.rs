@@ -6,6 +6,7 @@
 mod running;
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -233,6 +234,45 @@ async fn damage_below_the_committed_end_is_named_with_file_and_offset() {
     let near = offsets[24]..=offsets[25];
     assert!(named.into_iter().any(|number| near.contains(&number)), "no offset in {near:?}: {text}");
     assert!(text.contains("kerolox store salvage"), "no remedy: {text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_salvaged_directory_serves_all_but_what_is_damaged() {
+    let mut home = Home::new(&["storage.segment_bytes=1MiB"]);
+    let broker = home.start();
+    let offsets = send_some(&broker, 50).await;
+    broker.kill();
+    damage(&home, offsets[25]);
+    refused(&home);
+
+    let broken = home.data().with_extension("broken");
+    std::fs::rename(home.data(), &broken).expect("renamed");
+    let salvage = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kerolox"));
+        command.args(["store", "salvage"]).arg(&broken).arg(home.data()).output().expect("the binary was built")
+    };
+    let output = salvage();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("lost: log offsets") && text.contains("kerolox serve --data"), "{text}");
+    let output = salvage();
+    assert_eq!(output.status.code(), Some(2), "a directory that is there is not written over");
+
+    let broker = home.start();
+    let connection = connect(&broker).await;
+    for (number, offset) in offsets.iter().enumerate() {
+        let request = Request::new(RequestCode::VIEW_MESSAGE_BY_ID).field("offset", offset.cast_signed());
+        let answer = connection.call(&request).await.expect("it serves");
+        if number == 25 {
+            assert_ne!(answer.code, ResponseCode::SUCCESS);
+            continue;
+        }
+        assert_eq!(answer.code, ResponseCode::SUCCESS, "message {number}: {:?}", answer.remark);
+        let message = Message::parse(&answer.body).expect("a record");
+        assert!(message.body().starts_with(format!("message {number} ").as_bytes()));
+    }
+    let sent = connection.send(&message(0, "", "one more")).await.expect("sent");
+    assert_eq!(sent.queue_offset, 50, "numbering goes on where it was");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
