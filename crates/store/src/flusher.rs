@@ -39,6 +39,8 @@ impl Core {
                     break;
                 }
             } else {
+                // A checkpoint may have synced what woke us: the next async bytes must wake us again.
+                stage.sync_expected = false;
                 self.flusher_wake.wait(&mut stage);
             }
         }

@@ -227,3 +227,24 @@ fn an_async_message_can_be_read_as_soon_as_it_is_in_the_index() {
     log.append(&mut staged).expect("appended");
     assert_eq!(*prompt.read.lock(), [Ok(())]);
 }
+
+#[test]
+fn async_bytes_wake_the_flusher_when_others_have_synced_the_ones_before() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let told = Arc::new(Told::default());
+    let log = open(options(dir.path()), &told);
+    wait_until(&log, |log| log.committed() == log.end());
+    // As it is when a checkpoint has synced what the flusher was woken for, before it looked.
+    log.core.stage.lock().sync_expected = true;
+    log.core.flusher_wake.notify_one();
+    for _ in 0..1_000_000 {
+        if !log.core.stage.lock().sync_expected {
+            break;
+        }
+        std::thread::yield_now();
+    }
+    let mut staged = Staged::default();
+    stage(&mut staged, slot_of(&log), false, b"async");
+    let appended = log.append(&mut staged).expect("room");
+    wait_until(&log, |log| log.committed() >= appended.end);
+}
