@@ -70,7 +70,7 @@ fn family(
 fn histogram(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, rows: &[(Labels, Reading)]) -> fmt::Result {
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
     for (labels, reading) in rows {
-        let bound = |bound: Option<u64>| bound.map_or(f64::MAX, |bound| bound as f64);
+        let bound = |bound: Option<u64>| bound.map_or(f64::INFINITY, |bound| bound as f64);
         let buckets: Vec<_> = reading.buckets.iter().map(|(upper, count)| (bound(*upper), *count)).collect();
         let row = &mut metric.encode_family(labels)?;
         row.encode_histogram::<NoLabelSet>(reading.sum as f64, reading.count(), &buckets, None)?;
@@ -299,7 +299,7 @@ impl Metrics {
     /// From a send's arrival to its answer's leave, the disk included.
     fn latency(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let (buckets, sum_ms) = self.0.append_latency.reading();
-        let bounds = BOUNDS_MS.iter().map(|bound| *bound as f64).chain([f64::MAX]);
+        let bounds = BOUNDS_MS.iter().map(|bound| *bound as f64).chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(buckets).collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
         let help = "From the arrival of a request that appends to its answer's leave";
