@@ -241,7 +241,7 @@ fn async_bytes_wake_the_flusher_when_others_have_synced_the_ones_before() {
         if !log.core.stage.lock().sync_expected {
             break;
         }
-        std::thread::yield_now();
+        thread::yield_now();
     }
     let mut staged = Staged::default();
     stage(&mut staged, slot_of(&log), false, b"async");
